@@ -1,0 +1,29 @@
+"""Every key that scsemst writes to, or by default reads from, an AnnData object."""
+
+from __future__ import annotations
+
+# Read by default (written by squidpy and by Space Ranger readers)
+SPATIAL = "spatial"
+"""`obsm`: coordinates of the spots, shape `(n_obs, 2)` or `(n_obs, 3)`."""
+SPATIAL_CONNECTIVITIES = "spatial_connectivities"
+"""`obsp`: squidpy's spatial graph."""
+
+# pp.gene_semantics / pp.spot_semantics
+GENE_SEMANTICS = "X_gene_semantics"
+"""`obsm` and `uns`: spot vectors aggregated from gene vectors, and how they were made."""
+SPOT_SEMANTICS = "X_spot_semantics"
+"""`obsm` and `uns`: spot vectors read from a language model's prompt, and how they were made."""
+
+# tl.semst
+SEMST = "semst"
+"""`obs`: domains; `uns`: parameters, loss history, versions."""
+
+
+def embedding(key_added: str) -> str:
+    """`obsm` key of the latent space that belongs to `key_added`."""
+    return f"X_{key_added}"
+
+
+def colors(key_added: str) -> str:
+    """`uns` key of the palette of a categorical `obs` column, scanpy's convention."""
+    return f"{key_added}_colors"

@@ -1,0 +1,1 @@
+"""From the latent space to domain labels."""

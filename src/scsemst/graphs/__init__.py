@@ -1,0 +1,1 @@
+"""Spatial and expression graphs, as sparse matrices."""

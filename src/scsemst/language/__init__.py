@@ -1,0 +1,1 @@
+"""From text to gene vectors: gene names, texts, encoders, tables, cache."""

@@ -1,0 +1,1 @@
+"""Scores of domains, with and without labels."""

@@ -1,0 +1,1 @@
+"""Preprocessing: gene and spot semantics."""

@@ -1,0 +1,1 @@
+"""From gene vectors to spot vectors."""

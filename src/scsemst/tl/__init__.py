@@ -1,0 +1,1 @@
+"""Tools: the SemST model and domains."""

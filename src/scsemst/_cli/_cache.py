@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from .._settings import settings
+from scsemst._settings import settings
 
 if TYPE_CHECKING:
     import argparse

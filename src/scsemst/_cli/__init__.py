@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from scsemst import __version__
+from .. import __version__
 from . import _cache, _demo
 
 if TYPE_CHECKING:

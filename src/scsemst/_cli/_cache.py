@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from scsemst._settings import settings
+from .._settings import settings
 
 if TYPE_CHECKING:
     import argparse

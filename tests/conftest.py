@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -46,3 +48,30 @@ def close_figures() -> Iterator[None]:
 
     yield
     plt.close("all")
+
+
+def model_folder(name: str) -> Path:
+    """Return the folder of a real model that `make test` has fetched; without it the test fails."""
+    default = Path(__file__).resolve().parents[1] / ".cache" / "models"
+    folder = Path(os.environ.get("SCSEMST_TEST_MODELS", default)).expanduser() / name
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is missing. Run python scripts/fetch_test_weights.py first.")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """all-MiniLM-L6-v2, an encoder of 384 dimensions."""
+    return model_folder("minilm")
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """SmolLM2-135M-Instruct, a causal model of 576 dimensions, as safetensors."""
+    return model_folder("smollm2")
+
+
+@pytest.fixture(scope="session")
+def smollm2_gguf() -> Path:
+    """SmolLM2-135M-Instruct as a GGUF file."""
+    return model_folder("smollm2-gguf")

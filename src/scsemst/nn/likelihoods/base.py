@@ -1,0 +1,119 @@
+"""What all likelihoods share: linear heads, and a loss whose gradient is formed chunk by chunk."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .observed import Chunk, Observed
+
+__all__ = ["Likelihood"]
+
+
+class Likelihood(nn.Module):
+    """Decoder heads and the negative log-likelihood of observed expression under them.
+
+    The loss and its gradient are formed together, one chunk of spots at a time, so no spots × genes array outlives
+    its chunk, and special functions are evaluated at non-zero counts only.
+
+    Parameters
+    ----------
+    in_channels
+        Size of the decoder's hidden features.
+    n_genes
+        Number of genes.
+    per_spot
+        Parameters besides the mean that get a head of their own, so that they vary over spots as well as
+        genes. The others are one free parameter per gene.
+    """
+
+    others: ClassVar[tuple[str, ...]] = ()
+    """Parameters besides the mean."""
+    library_offset: ClassVar[bool] = True
+    """Whether the mean head is a log rate, to which the log library size is added."""
+
+    def __init__(self, in_channels: int, n_genes: int, *, per_spot: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        if unknown := set(per_spot) - set(self.others):
+            raise ValueError(f"per_spot has {sorted(unknown)}, but {type(self).__name__} has {self.others}.")
+        self.in_channels = in_channels
+        self.n_genes = n_genes
+        self.heads = nn.ModuleDict({name: nn.Linear(in_channels, n_genes) for name in ("mean", *per_spot)})
+        self.per_gene = nn.ParameterDict(
+            {name: nn.Parameter(torch.empty(n_genes)) for name in self.others if name not in per_spot}
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new weights; parameters per gene start at zero."""
+        for head in self.heads.values():
+            head.reset_parameters()
+        for parameter in self.per_gene.values():
+            nn.init.zeros_(parameter)
+
+    def forward(self, hidden: Tensor, log_library: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the raw parameters, each of shape `(n_spots, n_genes)` or `(n_genes,)`.
+
+        Parameters
+        ----------
+        hidden
+            The decoder's hidden features, shape `(n_spots, in_channels)`.
+        log_library
+            Natural log of each spot's library size, shape `(n_spots,)`.
+        """
+        values = {name: head(hidden) for name, head in self.heads.items()}
+        if self.library_offset and log_library is not None:
+            values["mean"] = values["mean"] + log_library[:, None]
+        return {**values, **self.per_gene}
+
+    def loss(self, hidden: Tensor, observed: Observed, log_library: Tensor | None = None) -> Tensor:
+        """Return the mean negative log-likelihood per spot and gene, a scalar."""
+        names = [*self.heads]
+        linear = [p for name in names for p in (self.heads[name].weight, self.heads[name].bias)]
+        return _ChunkedLoss.apply(self, observed, log_library, hidden, *linear, *self.per_gene.values())
+
+    @abstractmethod
+    def terms(self, values: dict[str, Tensor], chunk: Chunk) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the summed negative log-likelihood of a chunk and its gradient in each of `values`."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.in_channels}, {self.n_genes}, per_spot={tuple(self.heads)[1:]})"
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    """Mean loss over all chunks; the gradient is computed on the way and scaled in `backward`."""
+
+    @staticmethod
+    def forward(ctx, likelihood: Likelihood, observed: Observed, log_library, hidden: Tensor, *parameters: Tensor):
+        names = [*likelihood.heads]
+        linear = {name: parameters[2 * i : 2 * i + 2] for i, name in enumerate(names)}
+        per_gene = dict(zip(likelihood.per_gene, parameters[2 * len(names) :], strict=True))
+        gradient = {name: [torch.zeros_like(p) for p in pair] for name, pair in linear.items()}
+        gradient_gene = {name: torch.zeros_like(p) for name, p in per_gene.items()}
+        gradient_hidden = torch.zeros_like(hidden)
+        total = hidden.new_zeros(())
+        for chunk in observed:
+            h = hidden[chunk.rows]
+            values = {name: torch.addmm(bias, h, weight.T) for name, (weight, bias) in linear.items()}
+            if likelihood.library_offset and log_library is not None:
+                values["mean"] += log_library[chunk.rows, None]
+            nll, slopes = likelihood.terms({**values, **per_gene}, chunk)
+            total += nll
+            for name, (weight, _) in linear.items():
+                slope = slopes[name]
+                gradient_hidden[chunk.rows] += slope @ weight
+                gradient[name][0].addmm_(slope.T, h)
+                gradient[name][1] += slope.sum(dim=0)
+            for name in per_gene:
+                gradient_gene[name] += slopes[name].sum(dim=0)
+        scale = 1.0 / (observed.shape[0] * observed.shape[1])
+        flat = [gradient_hidden, *(g for name in names for g in gradient[name]), *gradient_gene.values()]
+        ctx.save_for_backward(*(g.mul_(scale) for g in flat))
+        return total * scale
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return (None, None, None, *(g * grad for g in ctx.saved_tensors))

@@ -1,0 +1,107 @@
+"""Products with sparse matrices whose backward pass reuses a stored matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+__all__ = ["SparseInput", "SpotGraph", "to_torch_csr"]
+
+
+def to_torch_csr(matrix: sparse.csr_matrix | sparse.csr_array) -> Tensor:
+    """Copy a scipy CSR matrix to a float32 torch CSR tensor."""
+    matrix = sparse.csr_matrix(matrix)
+    index = np.int32 if matrix.nnz < np.iinfo(np.int32).max else np.int64
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(matrix.indptr.astype(index)),
+        torch.from_numpy(matrix.indices.astype(index)),
+        torch.from_numpy(matrix.data.astype(np.float32)),
+        size=matrix.shape,
+    )
+
+
+class _Product(torch.autograd.Function):
+    """`matrix @ x`, with `transpose @ grad` as its backward pass."""
+
+    @staticmethod
+    def forward(ctx, matrix: Tensor, transpose: Tensor, x: Tensor) -> Tensor:
+        ctx.transpose = transpose
+        return matrix @ x
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, ctx.transpose @ grad.contiguous()
+
+
+class SparseInput:
+    """Sparse features, spots × genes, that a linear layer reads without densifying them.
+
+    Parameters
+    ----------
+    matrix
+        Shape `(n_spots, n_genes)`.
+    """
+
+    def __init__(self, matrix: sparse.csr_matrix) -> None:
+        matrix = sparse.csr_matrix(matrix)
+        self.matrix = to_torch_csr(matrix)
+        self.transpose = to_torch_csr(matrix.T.tocsr())
+        self.shape = matrix.shape
+
+    def to(self, device: torch.device | str) -> SparseInput:
+        """Move to a device, in place."""
+        self.matrix, self.transpose = self.matrix.to(device), self.transpose.to(device)
+        return self
+
+    def __matmul__(self, weight: Tensor) -> Tensor:
+        return _Product.apply(self.matrix, self.transpose, weight)
+
+    def __repr__(self) -> str:
+        return f"SparseInput(shape={tuple(self.shape)}, nnz={self.matrix.values().numel()})"
+
+
+class SpotGraph:
+    r"""A normalised undirected graph between spots, with self-loops.
+
+    Multiplying by it averages each spot with its neighbours. With :math:`\tilde A = A + I` and
+    :math:`D` the diagonal of its row sums, `normalization="sym"` is :math:`D^{-1/2} \tilde A D^{-1/2}`
+    (Kipf & Welling, 2017) and `"row"` is :math:`D^{-1} \tilde A`. Either way only the symmetric
+    :math:`\tilde A` is stored: the backward pass reuses it between two diagonal scalings.
+
+    Parameters
+    ----------
+    adjacency
+        Symmetric, non-negative, shape `(n_spots, n_spots)`.
+    normalization
+        `"row"` keeps constants constant whatever the degree, `"sym"` is the paper's.
+    self_weight
+        Weight of each spot's self-loop.
+    """
+
+    def __init__(self, adjacency: sparse.csr_matrix, *, normalization: str = "row", self_weight: float = 1.0) -> None:
+        if normalization not in {"row", "sym"}:
+            raise ValueError(f"normalization={normalization!r} is not one of 'row', 'sym'.")
+        n = adjacency.shape[0]
+        looped = sparse.csr_matrix(adjacency + self_weight * sparse.eye(n, format="csr", dtype=np.float32))
+        degree = np.asarray(looped.sum(axis=1)).ravel()
+        degree[degree == 0] = 1.0
+        inverse = torch.from_numpy((1.0 / degree).astype(np.float32))[:, None]
+        self.normalization = normalization
+        self.matrix = to_torch_csr(looped)
+        self.scale = inverse if normalization == "row" else inverse.sqrt()
+
+    def to(self, device: torch.device | str) -> SpotGraph:
+        """Move to a device, in place."""
+        self.matrix, self.scale = self.matrix.to(device), self.scale.to(device)
+        return self
+
+    def __matmul__(self, x: Tensor) -> Tensor:
+        if self.normalization == "sym":
+            x = x * self.scale
+        return _Product.apply(self.matrix, self.matrix, x) * self.scale
+
+    def __repr__(self) -> str:
+        n = self.matrix.shape[0]
+        return f"SpotGraph(n_spots={n}, nnz={self.matrix.values().numel()}, normalization={self.normalization!r})"

@@ -51,7 +51,7 @@ lint: $(INSTALLED)
 	$(BIN)/uv tool run ruff format --check
 
 clean:
-	rm -rf $(VENV) docs/_build docs/generated
+	rm -rf $(VENV) docs/_build docs/api/generated
 
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "Python >= 3.11 with the venv module is needed: make PYTHON=/path/to/python3" >&2; exit 1; }

@@ -8,8 +8,7 @@ from datetime import datetime
 from importlib.metadata import version as metadata_version
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "extensions"))
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 # SCSEMST_DOCS_OFFLINE=1 builds without the inventories of other projects: their objects are not linked then
 OFFLINE = os.environ.get("SCSEMST_DOCS_OFFLINE", "0") not in ("", "0")
@@ -33,7 +32,7 @@ extensions = [
     "sphinxcontrib.katex",
     "sphinxext.opengraph",
     "IPython.sphinxext.ipython_console_highlighting",
-    *sorted(path.stem for path in (HERE / "extensions").glob("*.py")),
+    "prose_returns",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
@@ -61,6 +60,7 @@ nb_output_stderr = "remove"
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
 katex_prerender = False  # needs a local node server
+katex_options = '{output: "mathml"}'  # drawn by the browser: no fonts and styles from elsewhere
 
 intersphinx_mapping = (
     {}
@@ -87,5 +87,5 @@ html_theme = "sphinx_book_theme"
 html_title = "scsemst"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
-html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True}
+html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True, "navbar_persistent": []}
 pygments_style = "default"

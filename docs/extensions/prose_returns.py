@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 def parse_returns(self: NumpyDocstring, section: str) -> list[str]:
     """Take the section as it stands, instead of reading its first line as a type."""
     lines = self._dedent(self._consume_to_next_section())
+    if lines[:1] == [":"]:  # what sphinx-autodoc-typehints puts there for Napoleon to read an empty type
+        del lines[0]
     return self._format_block(":returns: ", lines)
 
 

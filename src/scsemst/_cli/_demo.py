@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from anndata import AnnData
+    from numpy.typing import ArrayLike
 
 ANNOTATION = "ground_truth"
 
@@ -74,7 +75,7 @@ def _timed(step: str) -> Iterator[None]:
     print(f"{step:32}{perf_counter() - start:8.1f} s", flush=True)
 
 
-def _scores(adata: AnnData, labels: Sequence[object]) -> tuple[float, float]:
+def _scores(adata: AnnData, labels: ArrayLike) -> tuple[float, float]:
     import numpy as np
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 

@@ -1,0 +1,252 @@
+"""Tied-covariance Gaussian mixture: the model that mclust calls EEE, in linear time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from .._checks import require_finite, require_integer
+from .labels import size_order
+
+if TYPE_CHECKING:
+    from .._types import Seed
+
+__all__ = ["MixtureResult", "fit_mixture"]
+
+RIDGE = 1e-6  # of the total variance; keeps the shared covariance invertible
+N_FINAL = 3  # starts that are carried to convergence on all rows
+
+
+@dataclass(frozen=True)
+class MixtureResult:
+    """A fitted mixture; domains are numbered by decreasing size."""
+
+    labels: np.ndarray
+    """Most probable domain of each row, shape `(n,)`; every domain in `[0, K)` occurs."""
+    log_posterior: np.ndarray
+    """Log probability of each domain given the row, shape `(n, K)`."""
+    means: np.ndarray
+    """Component means, shape `(K, d)`."""
+    weights: np.ndarray
+    """Component weights, shape `(K,)`."""
+    log_likelihood: float
+    """Log-likelihood of all rows, in nats."""
+    bic: float
+    """Bayesian information criterion; lower is better, as in scikit-learn (mclust's has the other sign)."""
+
+    @property
+    def posterior(self) -> np.ndarray:
+        """Probability of each domain given the row, shape `(n, K)`."""
+        return np.exp(self.log_posterior)
+
+
+class _Fit(NamedTuple):
+    log_likelihood: float  # per row, of the whitened rows
+    log_posterior: np.ndarray
+    means: np.ndarray
+    weights: np.ndarray
+    covariance: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.log_posterior.argmax(1)
+
+    @property
+    def is_full(self) -> bool:
+        return len(np.unique(self.labels)) == self.log_posterior.shape[1]
+
+
+def fit_mixture(
+    z: np.ndarray,
+    n_domains: int,
+    *,
+    n_init: int = 40,
+    max_iter: int = 500,
+    tol: float = 1e-6,
+    n_start: int = 10_000,
+    rng: Seed = 0,
+) -> MixtureResult:
+    """Fit a Gaussian mixture with one shared covariance, best of many starts by likelihood.
+
+    Parameters
+    ----------
+    z
+        Rows to cluster, shape `(n, d)`.
+    n_domains
+        Number of components K; each gets at least one row.
+    n_init
+        Number of starts. Half are k-means in the space of `z`, half in the whitened space, where directions of little
+        variance count as much as the others.
+    max_iter
+        Most EM steps of one start.
+    tol
+        EM stops when the mean log-likelihood per row, in nats, changes by less.
+    n_start
+        The starts are compared on at most this many random rows; the best ones go on with all rows.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    The mixture of highest likelihood among those in which every domain has rows.
+
+    Raises
+    ------
+    ValueError
+        If `z` has NaN or infinite values, or fewer than `n_domains` distinct rows.
+
+    Notes
+    -----
+    The model of :cite:`scrucca2016` (EEE) and of `sklearn.mixture.GaussianMixture(covariance_type="tied")`. Rows are
+    whitened and their scatter taken once, so that an EM step costs O(n·K·d) and not O(n·d²): four to eight times less
+    than scikit-learn's from the same start to the same optimum, which is what pays for the many starts that a stable
+    answer takes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scsemst.domains.mixture import fit_mixture
+    >>> z = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0, 0], [9, 9], [0, 9]], [30, 20, 10], axis=0)
+    >>> np.bincount(fit_mixture(z, 3).labels)
+    array([30, 20, 10])
+    """
+    from threadpoolctl import threadpool_limits
+
+    z = np.asarray(z, dtype=np.float64)
+    if z.ndim != 2:
+        raise ValueError(f"z must have two dimensions (rows × features), found shape {z.shape}.")
+    require_finite(z, name="z")
+    n_domains = require_integer(n_domains, name="n_domains", minimum=1)
+    n_init = require_integer(n_init, name="n_init", minimum=1)
+    _require_distinct(z, n_domains)
+    rng = np.random.default_rng(rng)
+
+    center = z.mean(0)
+    z = z - center
+    x, unwhiten, log_det = _whiten(z)
+    # One thread: the matrices are small, and sums of threads in order of arrival would not repeat to the last bit
+    with threadpool_limits(limits=1):
+        fit = _fit(z, x, n_domains, n_init, max_iter=max_iter, tol=tol, n_start=n_start, rng=rng)
+
+    order = size_order(fit.labels, n_domains)
+    log_likelihood = len(x) * (fit.log_likelihood + log_det)
+    d = x.shape[1]
+    n_parameters = n_domains - 1 + n_domains * d + d * (d + 1) / 2
+    return MixtureResult(
+        labels=np.argsort(order)[fit.labels],
+        log_posterior=fit.log_posterior[:, order],
+        means=fit.means[order] @ unwhiten + center,
+        weights=fit.weights[order],
+        log_likelihood=float(log_likelihood),
+        bic=float(n_parameters * np.log(len(x)) - 2 * log_likelihood),
+    )
+
+
+def _fit(z, x, k: int, n_init: int, *, max_iter: int, tol: float, n_start: int, rng: np.random.Generator) -> _Fit:
+    """Fit from many starts on some rows, and from the best of them on all."""
+    rows = np.arange(len(x)) if len(x) <= n_start else np.sort(rng.choice(len(x), n_start, replace=False))
+    starts = [
+        _em(x[rows], _hard(_kmeans((z, x)[i % 2][rows], k, rng), k), max_iter=max_iter, tol=10 * tol)
+        for i in range(n_init)
+    ]
+    starts = sorted(starts, key=lambda fit: fit.log_likelihood, reverse=True)[:N_FINAL]
+    finals = [
+        _em(x, _posterior(x, fit.means, fit.weights, fit.covariance)[1], max_iter=max_iter, tol=tol) for fit in starts
+    ]
+    fit = max(finals, key=lambda fit: (fit.is_full, fit.log_likelihood))
+    return fit if fit.is_full else _fill(x, fit, max_iter=max_iter, tol=tol, rng=rng)
+
+
+def _require_distinct(z: np.ndarray, n_domains: int) -> None:
+    if z.shape[1] and len(np.unique(z[:, 0])) >= n_domains:
+        return
+    n_distinct = len(np.unique(z, axis=0))
+    if n_distinct < n_domains:
+        raise ValueError(
+            f"n_domains={n_domains} is more than the {n_distinct} distinct rows of the representation "
+            f"({len(z)} rows in all). Ask for fewer domains."
+        )
+
+
+def _whiten(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Rotate and scale centred rows to unit covariance; drop directions without variance."""
+    variance, axes = np.linalg.eigh(z.T @ z / len(z))
+    keep = variance > 1e-9 * variance.max(initial=0)
+    scale, axes = np.sqrt(variance[keep]), axes[:, keep]
+    return z @ (axes / scale), (axes * scale).T, float(-np.log(scale).sum())
+
+
+def _hard(labels: np.ndarray, k: int) -> np.ndarray:
+    """Log posterior of certain labels."""
+    return np.log(np.eye(k)[labels] + 1e-300)
+
+
+def _kmeans(x: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
+    import warnings
+
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than k: `_fill` sees to it
+        return KMeans(k, n_init=1, max_iter=30, random_state=int(rng.integers(2**31))).fit_predict(x)
+
+
+def _em(x: np.ndarray, log_posterior: np.ndarray, *, max_iter: int, tol: float) -> _Fit:
+    """Run EM from given responsibilities."""
+    scatter = x.T @ x / len(x)
+    scatter[np.diag_indices_from(scatter)] += RIDGE
+    log_likelihood = -np.inf
+    for _ in range(max_iter):
+        resp = np.exp(log_posterior)
+        size = resp.sum(0) + 10 * np.finfo(float).eps
+        means, weights = (resp.T @ x) / size[:, None], size / len(x)
+        # What the means leave of the scatter: the same as the weighted scatter about them, without a pass over rows
+        covariance = scatter - (means.T * weights) @ means
+        previous = log_likelihood
+        log_likelihood, log_posterior = _posterior(x, means, weights, covariance, scatter)
+        if abs(log_likelihood - previous) < tol:
+            break
+    return _Fit(log_likelihood, log_posterior, means, weights, covariance)
+
+
+def _posterior(
+    x: np.ndarray, means: np.ndarray, weights: np.ndarray, covariance: np.ndarray, scatter: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
+    """Mean log-likelihood per row and log posterior.
+
+    xᵀΣ⁻¹x is alike for all components and drops out of the posterior; the likelihood needs its mean only, tr(Σ⁻¹S).
+    """
+    from scipy.linalg import cho_factor, cho_solve
+
+    factor = cho_factor(covariance, lower=True)
+    directions = cho_solve(factor, means.T)
+    logits = x @ directions
+    logits += np.log(weights) - 0.5 * np.einsum("kd,dk->k", means, directions)
+    top = logits.max(1, keepdims=True)
+    logits -= top
+    log_sum = np.log(np.exp(logits).sum(1, keepdims=True))
+    logits -= log_sum
+    scatter = x.T @ x / len(x) if scatter is None else scatter
+    squares = np.trace(cho_solve(factor, scatter))
+    constant = -0.5 * (squares + len(scatter) * np.log(2 * np.pi)) - np.log(np.diag(factor[0])).sum()
+    return float((top + log_sum).mean() + constant), logits
+
+
+def _fill(x: np.ndarray, fit: _Fit, *, max_iter: int, tol: float, rng: np.random.Generator) -> _Fit:
+    """Give rows to the empty components by splitting the widest groups in two, then run EM again."""
+    k = fit.log_posterior.shape[1]
+    labels = fit.labels
+    for empty in np.setdiff1d(np.arange(k), labels):
+        scatter = [
+            ((x[labels == j] - x[labels == j].mean(0)) ** 2).sum() if (labels == j).any() else 0.0 for j in range(k)
+        ]
+        widest = np.flatnonzero(labels == int(np.argmax(scatter)))
+        labels[widest[_kmeans(x[widest], 2, rng) == 1]] = empty
+    hard = _hard(labels, k)
+    fit = _em(x, hard, max_iter=max_iter, tol=tol)
+    if not fit.is_full:  # the likelihood prefers fewer domains: keep the split itself
+        fit = _em(x, hard, max_iter=1, tol=tol)._replace(log_posterior=hard)
+    return fit

@@ -37,7 +37,7 @@ def adata(cortex: AnnData) -> AnnData:
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep tests out of the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scsemst.settings, "cache_dir", tmp_path_factory.mktemp("cache"))
+        patch.setattr(scsemst.settings, "cache_dir", tmp_path_factory.mktemp("cache") / "scsemst")
         yield
 
 

@@ -99,7 +99,7 @@ def fit_mixture(
 
     Notes
     -----
-    The model of :cite:`scrucca2016` (EEE) and of `sklearn.mixture.GaussianMixture(covariance_type="tied")`. Rows are
+    The model of mclust (Scrucca et al., 2016, where it is called EEE) and of `sklearn.mixture.GaussianMixture(covariance_type="tied")`. Rows are
     whitened and their scatter taken once, so that an EM step costs O(n·K·d) and not O(n·d²): four to eight times less
     than scikit-learn's from the same start to the same optimum, which is what pays for the many starts that a stable
     answer takes.

@@ -1,5 +1,7 @@
 """Tools: the SemST model and domains."""
 
 from ._domains import domains
+from ._leiden_domains import leiden_domains
+from ._refine import refine
 
-__all__ = ["domains"]
+__all__ = ["domains", "leiden_domains", "refine"]

@@ -91,18 +91,18 @@ def domains(
     n_domains = require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs)
     mixture = fit_mixture(z, n_domains, n_init=n_init, rng=rng)
 
+    record = {
+        "method": "mixture",
+        "n_domains": n_domains,
+        "use_rep": use_rep,
+        "n_init": n_init,
+        **({"rng": int(rng)} if isinstance(rng, (int, np.integer)) else {}),
+        "log_likelihood": mixture.log_likelihood,
+        "bic": mixture.bic,
+    }
+    kept = dict(adata.uns.get(key_added, {}))
+
     adata = adata.copy() if copy else adata
     adata.obs[key_added] = categorical(mixture.labels)
-    adata.uns[key_added] = {
-        **adata.uns.get(key_added, {}),
-        "domains": {
-            "method": "mixture",
-            "n_domains": n_domains,
-            "use_rep": use_rep,
-            "n_init": n_init,
-            **({"rng": int(rng)} if isinstance(rng, (int, np.integer)) else {}),
-            "log_likelihood": mixture.log_likelihood,
-            "bic": mixture.bic,
-        },
-    }
+    adata.uns[key_added] = {**kept, "domains": record}
     return adata if copy else None

@@ -22,6 +22,7 @@ ORGANISMS = ("human", "mouse")
 DATA = files("scsemst.language") / "data"
 
 VERSION = re.compile(r"(ENS[A-Z]*G\d{11})[._]\d+$", re.IGNORECASE)
+_MISSING = frozenset({"", "nan", "none", "<na>"})  # "NaN" is also an alias of SCN11A, but hardly ever means it
 _MADE_UNIQUE = re.compile(r"(.+)-\d+$")
 
 
@@ -85,6 +86,8 @@ def match_names(names: Iterable[str], exact: dict[str, int], folded: dict[str, i
     present = set(names)
 
     def find(name: str) -> int:
+        if name.lower() in _MISSING:
+            return -1
         name = VERSION.sub(r"\1", name)
         row = exact.get(name, -1)
         return folded.get(name.upper(), -1) if row < 0 else row

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _PATTERNS = {
     # HGNC writes symbols in capitals, open reading frames apart.
-    "human": re.compile(r"(ENSG\d{11}(\.\d+)?|C(\d+|X|Y)orf\d+[A-Z\d-]*|[A-Z][A-Z\d.-]*[A-Z\d])"),
+    "human": re.compile(r"(ENSG\d{11}(\.\d+)?|C(\d+|X|Y)orf\d+[A-Z\d-]*|(?!ENS[A-Z]*G\d{11})[A-Z][A-Z\d.-]*[A-Z\d])"),
     # MGI capitalises the first letter only; the mitochondrial genes begin with "mt-", RIKEN clones with digits.
     "mouse": re.compile(r"(ENSMUSG\d{11}(\.\d+)?|(mt-)?[A-Z][a-z\d.-]*[a-z][A-Za-z\d.-]*|[A-Z\d]{10}Rik)"),
 }

@@ -1,0 +1,220 @@
+"""A real HTTP server on loopback serves real MiniLM vectors, and fails, stalls and limits the rate on purpose."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from scsemst import settings
+from scsemst.language.cache import EmbeddingCache
+from scsemst.language.encoders import get_encoder
+from scsemst.language.encoders.cached import CachedEncoder
+from scsemst.language.encoders.endpoint import EndpointEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEY = "sk-never-show-this-key-1234567890"
+TEXTS = [f"{name}: marker number {i}" for i in range(8) for name in ("GFAP", "MBP", "SNAP25", "PVALB")]
+
+
+class Server(ThreadingHTTPServer):
+    """Answers `/v1/embeddings`; `troubles` are used up, one per request, before answers are right."""
+
+    daemon_threads = True
+
+    def __init__(self, vectors: dict[str, np.ndarray]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.vectors = vectors
+        self.troubles: list[str] = []
+        self.always: str | None = None
+        self.lock = threading.Lock()
+        self.requests: list[list[str]] = []
+        self.answered: Counter[str] = Counter()
+        self.keys: set[str] = set()
+        self.running = self.most_running = 0
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server = self.server
+        with server.lock:
+            server.requests.append(asked["input"])
+            server.keys.add(self.headers["Authorization"])
+            trouble = server.always or (server.troubles.pop() if server.troubles else None)
+            server.running += 1
+            server.most_running = max(server.running, server.most_running)
+        try:
+            self.answer(asked, trouble)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client gave up on a stalled answer
+        finally:
+            with server.lock:
+                server.running -= 1
+
+    def answer(self, asked: dict[str, Any], trouble: str | None) -> None:
+        if trouble == "stall":
+            time.sleep(1.5)
+        elif trouble == "drop":
+            self.close_connection = True
+            return
+        elif trouble is not None and trouble.isdigit():
+            message = f"trouble with {self.headers['Authorization']}"
+            self.send(int(trouble), {"error": {"message": message, "type": "trouble"}})
+            return
+        time.sleep(0.02)
+        embeddings = [self.server.vectors[text].tolist() for text in asked["input"]]
+        if trouble == "ragged":
+            embeddings[-1] = embeddings[-1][:100]
+        elif trouble == "nan":
+            embeddings[-1][0] = float("nan")
+        elif trouble == "few":
+            embeddings = embeddings[:-1]
+        data = [{"object": "embedding", "index": i, "embedding": e} for i, e in enumerate(embeddings)]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        with self.server.lock:
+            self.server.answered.update(asked["input"])
+        self.send(200, {"object": "list", "model": asked["model"], "data": data[::-1], "usage": usage})
+
+    def send(self, status: int, body: dict[str, Any]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        if status == 429:
+            self.send_header("Retry-After", "0.1")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def vectors(minilm: Path) -> dict[str, np.ndarray]:
+    encoded = get_encoder(minilm, cache=False, device="cpu").encode(TEXTS)
+    return dict(zip(TEXTS, encoded, strict=True))
+
+
+@pytest.fixture
+def server(vectors: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with Server(vectors) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def encoder(server: Server, **options: Any) -> EndpointEncoder:
+    options = {"batch_size": 4, "timeout": 0.8, "max_retries": 4} | options
+    return EndpointEncoder("minilm", base_url=server.base_url, **options)
+
+
+def test_failures_stalls_and_rate_limits_are_ridden_out(server: Server, vectors: dict[str, np.ndarray]):
+    server.troubles = ["500", "429", "stall", "429", "503", "drop"]
+    encoded = encoder(server).encode(TEXTS)
+    np.testing.assert_array_equal(encoded, np.stack([vectors[text] for text in TEXTS]))
+    assert server.troubles == []
+    assert server.keys == {f"Bearer {KEY}"}
+    assert 2 <= server.most_running <= 8
+
+
+def test_run_broken_off_by_the_server_is_resumed(server: Server, tmp_path: Path):
+    def run(**options: Any) -> np.ndarray:
+        return CachedEncoder(encoder(server, max_concurrency=1, **options), EmbeddingCache(tmp_path)).encode(TEXTS)
+
+    class Failing(list):
+        """After three requests nothing but errors."""
+
+        def __bool__(self) -> bool:
+            return len(server.requests) > 3
+
+        def pop(self) -> str:
+            return "500"
+
+    server.troubles = Failing()
+    with pytest.raises(ConnectionError, match="still answers HTTP 500"):
+        run(max_retries=1)
+    assert sum(server.answered.values()) == 12
+    server.troubles = []
+    run()
+    assert set(server.answered.values()) == {1}
+    asked = len(server.requests)
+    run()
+    assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize("status", ["400", "401", "429", "500"])
+def test_the_key_shows_nowhere(
+    status: str, server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+):
+    import traceback
+
+    caplog.set_level(logging.DEBUG)
+    cache = EmbeddingCache(tmp_path)
+    CachedEncoder(encoder(server), cache).encode(TEXTS[:2])
+    server.always = status
+    with pytest.raises((ValueError, ConnectionError), match="OPENAI_API_KEY" if status == "401" else status) as caught:
+        CachedEncoder(encoder(server, max_retries=0), cache).encode(TEXTS)
+    shown = "".join(traceback.format_exception(caught.value)) + caplog.text + "".join(capfd.readouterr())
+    assert KEY not in shown
+    assert KEY.encode() not in cache.path.read_bytes()
+
+
+def test_address_in_messages_has_no_credentials():
+    address = "http://user:secret@127.0.0.1:9/v1?key=secret"
+    unreachable = EndpointEncoder("minilm", base_url=address, max_retries=0, timeout=1)
+    assert unreachable.id == "endpoint:http://127.0.0.1:9/v1/minilm"
+    with pytest.raises(ConnectionError, match="cannot be reached") as caught:
+        unreachable.encode(["GFAP"])
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ValueError, match="no address such as"):
+        EndpointEncoder("minilm", base_url="localhost:8000")
+
+
+def test_stalled_for_good(server: Server):
+    server.always = "stall"
+    with pytest.raises(ConnectionError, match=r"did not answer within 0.2 s, 2 times in a row"):
+        encoder(server, timeout=0.2, max_retries=1).encode(TEXTS[:4])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [("ragged", r"dimensions \[100, 384\]"), ("nan", "NaN or infinite"), ("few", "answered 4 texts with 3 vectors")],
+)
+def test_answers_that_do_not_fit(trouble: str, message: str, server: Server, tmp_path: Path):
+    server.always = trouble
+    cache = EmbeddingCache(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        CachedEncoder(encoder(server), cache).encode(TEXTS)
+    assert cache.info().n_vectors == {}
+
+
+def test_model_changed_behind_its_name(server: Server, vectors: dict[str, np.ndarray], tmp_path: Path):
+    CachedEncoder(encoder(server), EmbeddingCache(tmp_path)).encode(TEXTS[:2])
+    server.vectors = {text: vector[:100] for text, vector in vectors.items()}
+    with pytest.raises(ValueError, match="384 dimensions: the model behind this name has changed"):
+        CachedEncoder(encoder(server), EmbeddingCache(tmp_path)).encode(TEXTS[:4])
+
+
+def test_get_encoder_takes_an_endpoint(server: Server, vectors: dict[str, np.ndarray]):
+    chosen = get_encoder("minilm", base_url=server.base_url, batch_size=16)
+    np.testing.assert_array_equal(chosen.encode(TEXTS[:3])[2], vectors[TEXTS[2]])
+    assert chosen.id in EmbeddingCache(settings.cache_dir).info().n_vectors

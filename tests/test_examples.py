@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import logging
 
 import pytest
 
@@ -17,7 +18,9 @@ OBJECTS = {
 
 
 @pytest.mark.parametrize("name", OBJECTS)
-def test_example(name: str):
+def test_example(name: str, monkeypatch: pytest.MonkeyPatch):
+    # squidpy's log goes to the stdout of whoever imports it first
+    monkeypatch.setattr(logging.root.manager, "disable", logging.INFO)
     output: list[str] = []
     finder = doctest.DocTestFinder(recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)

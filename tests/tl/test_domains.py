@@ -34,22 +34,23 @@ def find(function: str, adata: AnnData, **kwargs) -> pd.Series:
 
 
 @pytest.mark.parametrize("function", ["domains", "leiden_domains"])
-@pytest.mark.parametrize("n_domains", [2, 7, 13])
+@pytest.mark.parametrize("n_domains", [2, 13])
 def test_as_many_domains_as_asked_for(reduced: AnnData, function: str, n_domains: int):
-    labels = find(function, reduced, n_domains=n_domains)
+    fast = {"n_init": 4} if function == "domains" else {}
+    labels = find(function, reduced, n_domains=n_domains, **fast)
     assert list(labels.cat.categories) == [str(i) for i in range(n_domains)]
     sizes = labels.value_counts(sort=False).to_numpy()
     assert sizes.min() > 0
     assert (np.diff(sizes) <= 0).all()
-    pd.testing.assert_series_equal(labels, find(function, reduced, n_domains=n_domains))
+    pd.testing.assert_series_equal(labels, find(function, reduced, n_domains=n_domains, **fast))
 
 
 def test_domains_are_layers(reduced: AnnData):
     truth = reduced.obs["ground_truth"]
-    for function, least in (("domains", 0.45), ("leiden_domains", 0.3)):
-        labels = [find(function, reduced, n_domains=7, rng=seed) for seed in range(2)]
-        assert min(scsemst.metrics.ari(truth, found) for found in labels) > least
-    assert scsemst.metrics.ari(*[find("domains", reduced, n_domains=7, rng=seed) for seed in (5, 6)]) > 0.95
+    first, second = (find("domains", reduced, n_domains=7, rng=seed) for seed in (0, 1))
+    assert scsemst.metrics.ari(first, truth) > 0.45
+    assert scsemst.metrics.ari(first, second) > 0.95, "stable from seed to seed"
+    assert scsemst.metrics.ari(find("leiden_domains", reduced, n_domains=7), truth) > 0.3
 
 
 def test_what_is_written(reduced: AnnData):

@@ -76,12 +76,9 @@ def _timed(step: str) -> Iterator[None]:
 
 
 def _scores(adata: AnnData, labels: ArrayLike) -> tuple[float, float]:
-    import numpy as np
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+    from scsemst.metrics import ari, nmi
 
-    annotated = adata.obs[ANNOTATION].notna().to_numpy()
-    pair = adata.obs[ANNOTATION].astype(str).to_numpy()[annotated], np.asarray(labels).astype(str)[annotated]
-    return adjusted_rand_score(*pair), normalized_mutual_info_score(*pair)
+    return ari(labels, adata.obs[ANNOTATION]), nmi(labels, adata.obs[ANNOTATION])
 
 
 def _mean_sd(values: Sequence[float]) -> str:
@@ -98,9 +95,9 @@ def _draw(adata: AnnData, folder: Path) -> Path:
     from scsemst import pl
 
     folder.mkdir(parents=True, exist_ok=True)
-    figure, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
-    pl.domains(adata, ANNOTATION, title="expert annotation", ax=axes[0], show=False)
-    pl.domains(adata, title="scsemst", ax=axes[1], show=False)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
+    titles = ["expert annotation", "scsemst"]
+    pl.domains(adata, [ANNOTATION, "semst"], title=titles, ax=axes, show=False)
     figure.savefig(path := folder / "domains.png", dpi=150)
     plt.close(figure)
     return path

@@ -20,12 +20,13 @@ SEPARATOR = ", "
 SYSTEM = "You are an expert in molecular biology and in spatial transcriptomics."
 PROMPT = f"Genes that mark this spot of tissue, the most specific first: {GENES}"
 
+# The paper's setup in our words. The genes come last, so that all that is constant can be encoded once.
 PAPER_SYSTEM = (
     "You are an expert in molecular biology and in spatial transcriptomics. You are given the genes that are most "
     "expressed in one spot of a tissue. Consider what each of them does, and infer the cell types, the pathways and "
     "the biological functions that they stand for together."
 )
-PAPER_PROMPT = f"The most expressed genes of this spot, the highest first, are: {GENES}. What do they say about it?"
+PAPER_PROMPT = f"The most expressed genes of this spot, the highest first: {GENES}"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from .. import _keys
-from .._checks import expression, require_in, require_integer, require_key, require_names
+from scsemst import _keys
+from scsemst._checks import expression, require_in, require_integer, require_key, require_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def spot_semantics(
     key_added: str = _keys.SPOT_SEMANTICS,
     copy: bool = False,
 ) -> AnnData | None:
-    """Let a language model read each spot's genes :cite:p:`Long2025`.
+    """Let a language model read each spot's genes :cite:p:`Long_2025`.
 
     The genes that stand out in a spot become a prompt; a frozen model's last hidden states become the spot's vector.
     Identical prompts are read once, the prompts' common beginning is encoded once for all of them, and vectors are
@@ -64,7 +64,7 @@ def spot_semantics(
     `rank_by`           `"deviance"`: special in the spot         `"expression"`: highest in the spot
     `pooling`           `"genes"`: the genes' tokens              `"mean"`: all tokens, system message included
     `center`            `True`                                    `False`
-    `system`, `prompt`  short                                     asks what the genes say about the spot
+    `system`, `prompt`  short                                     says what to infer from the genes
     ==================  ========================================  ==============================================
 
     Parameters
@@ -79,7 +79,7 @@ def spot_semantics(
         `"paper"` follows the paper; single arguments still win over it.
     rank_by
         `"deviance"` ranks genes by how much more of them there is than the spot's total and the gene's share of the
-        data let expect (:func:`scsemst.semantics.rank.top_genes`); `"expression"` by value. Ties go by gene name.
+        data let expect (`scsemst.semantics.rank.top_genes`); `"expression"` by value. Ties go by gene name.
     pooling
         Average over the `"genes"` tokens, over all tokens (`"mean"`), or the `"last"` token.
     center
@@ -140,11 +140,11 @@ def spot_semantics(
     >>> adata = scsemst.datasets.dlpfc()
     >>> scsemst.pp.spot_semantics(adata, model="HuggingFaceTB/SmolLM2-135M-Instruct")  # doctest: +SKIP
     """
-    from ..language import prompts
-    from ..language.cache import EmbeddingCache
-    from ..language.encoders.cached import CachedEncoder
-    from ..language.encoders.checkpoint import Checkpoint
-    from ..language.encoders.prompt import PromptEncoder
+    from scsemst.language import prompts
+    from scsemst.language.cache import EmbeddingCache
+    from scsemst.language.encoders.cached import CachedEncoder
+    from scsemst.language.encoders.checkpoint import Checkpoint
+    from scsemst.language.encoders.prompt import PromptEncoder
 
     require_in(preset, (None, "paper"), name="preset")
     require_names(adata)
@@ -210,8 +210,8 @@ def spot_semantics(
 def _spot_genes(
     adata: AnnData, n_top_genes: int, rank_by: str, *, layer: str | None, gene_symbols: str | None
 ) -> list[str]:
-    from ..language.prompts import join_genes
-    from ..semantics.rank import top_genes
+    from scsemst.language.prompts import join_genes
+    from scsemst.semantics.rank import top_genes
 
     names = adata.var_names.to_numpy(dtype=object)
     if gene_symbols is not None:

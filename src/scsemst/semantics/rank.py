@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from .._checks import require_finite, require_in, require_nonnegative
+from scsemst._checks import require_finite, require_in, require_nonnegative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .._types import Matrix
+    from scsemst._types import Matrix
 
 RANKINGS = ("deviance", "expression")
 _BLOCK = 4096

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._checks import require_in, require_integer
+from scsemst._checks import require_in, require_integer
+
 from .base import Encoder, require_vectors
 from .huggingface import length_batches, pad, pad_id
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from ..prompts import Prompt
+    from scsemst.language.prompts import Prompt
+
     from .checkpoint import Checkpoint
 
 logger = logging.getLogger(__name__)

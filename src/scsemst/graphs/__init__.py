@@ -1,1 +1,7 @@
 """Spatial and expression graphs, as sparse matrices."""
+
+from .features import feature_graph
+from .genes import gene_mixing
+from .spatial import spatial_graph
+
+__all__ = ["feature_graph", "gene_mixing", "spatial_graph"]

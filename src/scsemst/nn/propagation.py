@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -14,12 +16,15 @@ def to_torch_csr(matrix: sparse.csr_matrix | sparse.csr_array) -> Tensor:
     """Copy a scipy CSR matrix to a float32 torch CSR tensor."""
     matrix = sparse.csr_matrix(matrix)
     index = np.int32 if matrix.nnz < np.iinfo(np.int32).max else np.int64
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(index)),
-        torch.from_numpy(matrix.indices.astype(index)),
-        torch.from_numpy(matrix.data.astype(np.float32)),
-        size=matrix.shape,
-    )
+    with warnings.catch_warnings():
+        # torch announces once per process that CSR is in beta and that invariants go unchecked: scipy checked them
+        warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype(index)),
+            torch.from_numpy(matrix.indices.astype(index)),
+            torch.from_numpy(matrix.data.astype(np.float32)),
+            size=matrix.shape,
+        )
 
 
 class _Product(torch.autograd.Function):
@@ -41,25 +46,31 @@ class SparseInput:
     Parameters
     ----------
     matrix
-        Shape `(n_spots, n_genes)`.
+        Expression, shape `(n_spots, n_genes)`.
+    gene_mixing
+        Square matrix :math:`M` over genes: the layer reads :math:`X M`. The product is never formed, :math:`M W` is.
     """
 
-    def __init__(self, matrix: sparse.csr_matrix) -> None:
-        matrix = sparse.csr_matrix(matrix)
-        self.matrix = to_torch_csr(matrix)
-        self.transpose = to_torch_csr(matrix.T.tocsr())
+    def __init__(self, matrix: sparse.csr_matrix, gene_mixing: sparse.csr_matrix | None = None) -> None:
         self.shape = matrix.shape
+        self._factors = [
+            (to_torch_csr(factor), to_torch_csr(factor.T.tocsr()))
+            for factor in (gene_mixing, matrix)
+            if factor is not None
+        ]
 
     def to(self, device: torch.device | str) -> SparseInput:
         """Move to a device, in place."""
-        self.matrix, self.transpose = self.matrix.to(device), self.transpose.to(device)
+        self._factors = [(factor.to(device), transpose.to(device)) for factor, transpose in self._factors]
         return self
 
     def __matmul__(self, weight: Tensor) -> Tensor:
-        return _Product.apply(self.matrix, self.transpose, weight)
+        for factor, transpose in self._factors:
+            weight = _Product.apply(factor, transpose, weight)
+        return weight
 
     def __repr__(self) -> str:
-        return f"SparseInput(shape={tuple(self.shape)}, nnz={self.matrix.values().numel()})"
+        return f"SparseInput(shape={tuple(self.shape)}, nnz={self._factors[-1][0].values().numel()})"
 
 
 class SpotGraph:
@@ -76,17 +87,20 @@ class SpotGraph:
         Symmetric, non-negative, shape `(n_spots, n_spots)`.
     normalization
         `"row"` keeps constants constant whatever the degree, `"sym"` is the paper's.
-    self_weight
-        Weight of each spot's self-loop.
+    degree
+        Row sums of :math:`\tilde A`, shape `(n_spots,)`, where they differ from those of `adjacency` because it is a
+        part of a larger graph.
     """
 
-    def __init__(self, adjacency: sparse.csr_matrix, *, normalization: str = "row", self_weight: float = 1.0) -> None:
+    def __init__(
+        self, adjacency: sparse.csr_matrix, *, normalization: str = "row", degree: np.ndarray | None = None
+    ) -> None:
         if normalization not in {"row", "sym"}:
             raise ValueError(f"normalization={normalization!r} is not one of 'row', 'sym'.")
         n = adjacency.shape[0]
-        looped = sparse.csr_matrix(adjacency + self_weight * sparse.eye(n, format="csr", dtype=np.float32))
-        degree = np.asarray(looped.sum(axis=1)).ravel()
-        degree[degree == 0] = 1.0
+        looped = sparse.csr_matrix(adjacency + sparse.eye(n, format="csr", dtype=np.float32))
+        if degree is None:
+            degree = np.asarray(looped.sum(axis=1)).ravel()
         inverse = torch.from_numpy((1.0 / degree).astype(np.float32))[:, None]
         self.normalization = normalization
         self.matrix = to_torch_csr(looped)

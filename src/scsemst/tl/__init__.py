@@ -3,5 +3,6 @@
 from ._domains import domains
 from ._leiden_domains import leiden_domains
 from ._refine import refine
+from ._semst import semst
 
-__all__ = ["domains", "leiden_domains", "refine"]
+__all__ = ["domains", "leiden_domains", "refine", "semst"]

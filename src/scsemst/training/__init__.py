@@ -1,1 +1,9 @@
 """Training of the model."""
+
+from .device import resolve_device
+from .fit import History
+from .presets import PRESETS, Preset
+from .record import run_record
+from .train import Trained, override, train
+
+__all__ = ["PRESETS", "History", "Preset", "Trained", "override", "resolve_device", "run_record", "train"]

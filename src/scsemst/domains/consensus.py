@@ -1,0 +1,100 @@
+"""One answer from mixtures that each see a different number of dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .labels import size_order
+from .mixture import fit_mixture
+
+if TYPE_CHECKING:
+    from .._types import Seed
+
+__all__ = ["consensus", "fit_consensus"]
+
+N_DIMENSIONS = (6, 8, 10, 12, 15, 18, 20)
+
+
+def fit_consensus(
+    z: np.ndarray,
+    n_domains: int,
+    *,
+    n_dimensions: Sequence[int] = N_DIMENSIONS,
+    n_init: int = 10,
+    rng: Seed = 0,
+) -> np.ndarray:
+    """Cluster the leading dimensions of a representation, for several numbers of them, and vote.
+
+    How many dimensions a mixture sees moves its answer more than anything else, and nothing but labels could tell
+    which number is best. So none is chosen.
+
+    Parameters
+    ----------
+    z
+        Rows to cluster, shape `(n, d)`, dimensions by decreasing variance.
+    n_domains
+        Number of domains K.
+    n_dimensions
+        Numbers of leading dimensions; those above `d` are left out, and `d` itself is tried if all are.
+    n_init
+        Starts of each mixture, see :func:`~scsemst.domains.mixture.fit_mixture`.
+    rng
+        Seed or generator.
+
+    Returns
+    -------
+    Labels from 0 to K - 1 by decreasing size, all of which occur, shape `(n,)`.
+    """
+    rng = np.random.default_rng(rng)
+    sizes = [d for d in n_dimensions if d <= z.shape[1]] or [z.shape[1]]
+    return consensus([fit_mixture(z[:, :d], n_domains, n_init=n_init, rng=rng).labels for d in sizes], n_domains)
+
+
+def consensus(labelings: Sequence[np.ndarray], n_domains: int) -> np.ndarray:
+    """Return the labels that most labelings agree on, after matching their domains.
+
+    The labeling that agrees best with the others (highest mean adjusted Rand index) names the domains; the others are
+    matched to it (Hungarian algorithm), and each row takes its most frequent domain. That vote names the domains
+    anew until it no longer changes.
+
+    Parameters
+    ----------
+    labelings
+        Labels from 0 to K - 1, each of shape `(n,)`.
+    n_domains
+        Number of domains K.
+
+    Returns
+    -------
+    Labels from 0 to K - 1 by decreasing size, shape `(n,)`. Should a domain lose every vote, the labeling that agrees
+    best with the others is returned as it is.
+    """
+    from sklearn.metrics import adjusted_rand_score
+
+    agreement = np.array([[adjusted_rand_score(a, b) for b in labelings] for a in labelings])
+    medoid = reference = np.asarray(labelings[agreement.mean(axis=1).argmax()])
+    rows = np.arange(len(reference))
+    for _ in range(10):
+        votes = np.zeros((len(reference), n_domains), dtype=np.int64)
+        for labels in labelings:
+            votes[rows, _match(labels, reference, n_domains)[labels]] += 1
+        # A tie stays with the reference.
+        votes = 2 * votes
+        votes[rows, reference] += 1
+        previous, reference = reference, votes.argmax(axis=1)
+        if np.array_equal(previous, reference):
+            break
+    if len(np.unique(reference)) < n_domains:
+        reference = medoid
+    return np.argsort(size_order(reference, n_domains))[reference]
+
+
+def _match(labels: np.ndarray, reference: np.ndarray, k: int) -> np.ndarray:
+    """Return, for each domain of `labels`, the domain of `reference` that it shares most rows with."""
+    from scipy.optimize import linear_sum_assignment
+
+    overlap = np.bincount(labels * k + reference, minlength=k * k).reshape(k, k)
+    return linear_sum_assignment(-overlap)[1]

@@ -1,0 +1,160 @@
+"""The SemST model on a slice."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from .. import _keys
+from .._checks import require_in, require_integer
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from .._types import Seed
+
+
+def semst(
+    adata: AnnData,
+    n_domains: int | None = None,
+    *,
+    semantics_key: str | None = _keys.GENE_SEMANTICS,
+    neighbors_key: str = _keys.SPATIAL_CONNECTIVITIES,
+    layer: str | None = None,
+    n_top_genes: int = 3000,
+    likelihood: Literal["zinb", "nb", "poisson", "gaussian"] = "zinb",
+    preset: Literal["default", "paper"] = "default",
+    n_latent: int | None = None,
+    epochs: int | None = None,
+    device: str = "auto",
+    rng: Seed = 0,
+    key_added: str = _keys.SEMST,
+    progress: bool = True,
+    copy: bool = False,
+) -> AnnData | None:
+    """Find spatial domains from expression, spatial neighbourhood and the meaning of genes.
+
+    Trains the SemST model (Long et al., 2025, "When Genes Speak", arXiv:2511.11380) on one slice: two graph networks,
+    over the spatial graph and over the graph of spots with like expression, whose features are modulated by the
+    spots' semantic vectors, and a decoder that explains the raw counts. The latent space is then clustered into
+    `n_domains`. No annotation is read at any point. Time and memory are linear in spots.
+
+    Parameters
+    ----------
+    adata
+        Annotated data matrix of one slice, spots × genes.
+    n_domains
+        Number of domains; exactly as many are returned. Without it, only the latent space is computed: see
+        :func:`scsemst.tl.domains` and :func:`scsemst.tl.leiden_domains`.
+    semantics_key
+        Key in `obsm` of the spots' semantic vectors, from :func:`scsemst.pp.gene_semantics` or
+        :func:`scsemst.pp.spot_semantics`; `None` to train without semantics. If `varm` has gene vectors under the same
+        key, they also serve as a prior on genes.
+    neighbors_key
+        Key in `obsp` of squidpy's spatial graph.
+    layer
+        Layer with the raw counts, `X` by default.
+    n_top_genes
+        Number of highly variable genes to use; all expressed genes if there are no more.
+    likelihood
+        Distribution of the counts: zero-inflated negative binomial, negative binomial or Poisson, each with the spot's
+        library size as an offset. `"gaussian"` is for data of which no counts exist: such data are normalised and
+        log-transformed first if their values are too large for logarithms (above 25).
+    preset
+        `"default"`, chosen by the benchmark in the documentation, or `"paper"`, the paper's architecture and settings.
+    n_latent
+        Size of the latent space, the preset's by default.
+    epochs
+        Most epochs of training, the preset's by default; it stops earlier once the objective settles.
+    device
+        `"auto"` (a GPU if there is one), or a torch device such as `"cpu"` or `"cuda:0"`. Results repeat
+        bit for bit on `"cpu"` with the same number of threads.
+    rng
+        Seed or generator. The global random state is neither read nor changed.
+    key_added
+        Key to write to.
+    progress
+        Show a progress bar.
+    copy
+        Return a copy instead of writing to `adata`.
+
+    Returns
+    -------
+    `None`, or a copy of `adata` if `copy=True`. Sets the following fields:
+
+    `adata.obsm["X_" + key_added]` : :class:`numpy.ndarray`
+        Latent space, float32, dimensions by decreasing variance, shape `(n_obs, n_latent)`.
+    `adata.obs[key_added]` : :class:`pandas.Categorical`
+        Domain of each spot: "0", "1", … by decreasing size; only with `n_domains`.
+    `adata.uns[key_added]` : :class:`dict`
+        `"params"`, `"history"` (objective and terms per epoch), `"versions"` and the provenance of the semantics.
+
+    Raises
+    ------
+    KeyError
+        If the spatial graph, the semantics or the layer are missing.
+    ValueError
+        If expression values are negative, NaN or, unless `likelihood="gaussian"`, no counts; if spots are empty or
+        names repeat; or if `n_domains` exceeds the number of spots.
+
+    Examples
+    --------
+    >>> import scsemst
+    >>> import squidpy as sq
+    >>> adata = scsemst.datasets.dlpfc()[:600].copy()
+    >>> sq.gr.spatial_neighbors_knn(adata, n_neighs=6)
+    >>> scsemst.pp.gene_semantics(adata)
+    >>> scsemst.tl.semst(adata, n_domains=4, epochs=3)
+    >>> adata.obs["semst"].cat.categories.tolist()
+    ['0', '1', '2', '3']
+    """
+    require_in(preset, ("default", "paper"), name="preset")
+    require_in(likelihood, ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
+    require_integer(n_top_genes, name="n_top_genes", minimum=1)
+    if n_domains is not None:
+        hint = "There cannot be more domains than spots."
+        require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs, hint=hint)
+    for name, value in {"n_latent": n_latent, "epochs": epochs}.items():
+        if value is not None:
+            require_integer(value, name=name, minimum=1)
+
+    from scsemst.domains.consensus import fit_consensus
+    from scsemst.domains.labels import categorical
+    from scsemst.training import PRESETS, override, resolve_device, run_record, train
+
+    settings = override(PRESETS[preset], n_latent=n_latent, epochs=epochs)
+    generator = np.random.default_rng(rng)
+    trained = train(
+        adata,
+        settings,
+        semantics_key=semantics_key,
+        neighbors_key=neighbors_key,
+        layer=layer,
+        n_top_genes=n_top_genes,
+        likelihood=likelihood,
+        device=resolve_device(device),
+        rng=generator,
+        progress=progress,
+    )
+    labels = None if n_domains is None else categorical(fit_consensus(trained.latent, n_domains, rng=generator))
+
+    params = {
+        "n_domains": n_domains,
+        "semantics_key": semantics_key,
+        "neighbors_key": neighbors_key,
+        "layer": layer,
+        "n_top_genes": n_top_genes,
+        "n_genes": trained.genes.size,
+        "likelihood": likelihood,
+        "preset": preset,
+        "rng": rng if isinstance(rng, int | np.integer) else None,
+        **dataclasses.asdict(settings),
+    }
+    adata = adata.copy() if copy else adata
+    adata.obsm[_keys.embedding(key_added)] = trained.latent
+    if labels is not None:
+        adata.obs[key_added] = labels
+    adata.uns[key_added] = run_record(adata, params, trained.history, semantics_key)
+    return adata if copy else None

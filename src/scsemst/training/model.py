@@ -1,0 +1,88 @@
+"""Building the model that a preset describes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from scsemst import nn
+
+if TYPE_CHECKING:
+    from .expression import Expression
+    from .presets import Preset
+
+__all__ = ["LIKELIHOODS", "build_model"]
+
+LIKELIHOODS = {"zinb": nn.ZINB, "nb": nn.NB, "poisson": nn.Poisson, "gaussian": nn.Gaussian}
+
+
+def build_model(
+    expression: Expression,
+    preset: Preset,
+    *,
+    likelihood: str,
+    n_latent: int,
+    semantic_channels: int | None,
+    components: tuple[np.ndarray, np.ndarray],
+    seed: int,
+) -> nn.SemST:
+    """Return an untrained model; the global random state is left as it was.
+
+    Parameters
+    ----------
+    expression
+        What the model will read and explain.
+    preset
+        Sizes and start.
+    likelihood
+        Key of `LIKELIHOODS`.
+    n_latent
+        Size of the latent space.
+    semantic_channels
+        Size of the semantic vectors; no modulation without.
+    components
+        Loadings and mean, see :func:`~scsemst.training.components.spatial_components`.
+    seed
+        Of the weights.
+    """
+    n_genes = expression.inputs.shape[1]
+    loadings, mean = (torch.from_numpy(array) for array in components)
+    hidden, view = preset.hidden_channels, preset.view_channels
+    if preset.warm_start:  # no more components than genes or spots
+        hidden = view = min(hidden, loadings.shape[1])
+    cls = LIKELIHOODS[likelihood]
+    per_spot = tuple(name for name in preset.per_spot if name in cls.others)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = nn.SemST(
+            n_genes,
+            cls(preset.decoder_channels, n_genes, per_spot=per_spot),
+            hidden_channels=hidden,
+            view_channels=view,
+            n_latent=min(n_latent, view),
+            semantic_channels=semantic_channels,
+            feature_view=preset.feature_view,
+            activation=preset.activation,
+            latent_layers=preset.latent_layers,
+            neighbor_loss=nn.NeighborLoss(balanced=preset.balanced_neighbors),
+        )
+    if preset.warm_start:
+        model.start_from(loadings[:, :hidden], mean)
+    _start_decoder(model.likelihood, expression)
+    return model
+
+
+@torch.no_grad()
+def _start_decoder(likelihood: nn.Likelihood, expression: Expression) -> None:
+    """Start at each gene's share of all counts, or its mean and spread, so that training need not find them."""
+    targets = expression.targets
+    mean = np.asarray(targets.mean(axis=0)).ravel()
+    if expression.log_library is None:
+        second_moment = np.asarray(targets.multiply(targets).mean(axis=0)).ravel()
+        scale = np.sqrt(np.maximum(second_moment - mean**2, 1e-6))
+        likelihood.per_gene["log_scale"].copy_(torch.from_numpy(np.log(scale)))
+    else:
+        mean = np.log(mean / np.exp(expression.log_library).mean())
+    likelihood.heads["mean"].bias.copy_(torch.from_numpy(mean))

@@ -1,0 +1,97 @@
+"""Named settings of the model and its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["PRESETS", "Preset"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that `tl.semst` takes together by name; all but `likelihood` and `epochs` are documented here."""
+
+    warm_start: bool
+    """Start with principal components of spatially averaged expression as the latent space."""
+    feature_view: bool
+    """Read the expression over the graph of spots with like expression as well."""
+    normalization: str
+    """Of both graphs, see :class:`scsemst.nn.SpotGraph`."""
+    activation: str
+    """See :class:`scsemst.nn.GraphEncoder`."""
+    hidden_channels: int
+    """Size of the first layer of each view."""
+    view_channels: int
+    """Size of the second layer of each view."""
+    n_latent: int
+    """Size of the latent space."""
+    latent_layers: int
+    """Layers of the MLP from the modulated features to the latent space."""
+    decoder_channels: int
+    """Hidden size of the decoder."""
+    n_neighbors: int
+    """Neighbours in the expression graph."""
+    per_spot: tuple[str, ...]
+    """Parameters of the likelihood, besides the mean, that vary over spots."""
+    gene_prior: float
+    """Share of a gene's expression that the encoder takes from the genes closest in meaning."""
+    neighbor_weight: float
+    """γ, weight of the neighbour loss."""
+    redundancy_weight: float
+    """β, weight of the redundancy loss."""
+    balanced_neighbors: bool
+    """See :class:`scsemst.nn.NeighborLoss`."""
+    learning_rate: float
+    """Of Adam."""
+    weight_decay: float
+    """Of Adam."""
+    epochs: int
+    """Most epochs of training."""
+    readout_hops: int
+    """How often the trained latent space is averaged over the spatial graph."""
+
+
+PRESETS = {
+    "default": Preset(
+        warm_start=True,
+        feature_view=True,
+        normalization="row",
+        activation="prelu",
+        hidden_channels=50,
+        view_channels=50,
+        n_latent=20,
+        latent_layers=1,
+        decoder_channels=64,
+        n_neighbors=15,
+        per_spot=(),
+        gene_prior=0.5,
+        neighbor_weight=0.1,
+        redundancy_weight=0.1,
+        balanced_neighbors=True,
+        learning_rate=1e-3,
+        weight_decay=0.0,
+        epochs=60,
+        readout_hops=1,
+    ),
+    "paper": Preset(
+        warm_start=False,
+        feature_view=True,
+        normalization="sym",
+        activation="relu",
+        hidden_channels=256,
+        view_channels=128,
+        n_latent=64,
+        latent_layers=2,
+        decoder_channels=128,
+        n_neighbors=14,
+        per_spot=("dispersion", "dropout"),
+        gene_prior=0.0,
+        neighbor_weight=0.1,
+        redundancy_weight=0.1,
+        balanced_neighbors=False,
+        learning_rate=1e-3,
+        weight_decay=5e-4,
+        epochs=100,
+        readout_hops=0,
+    ),
+}

@@ -1,0 +1,32 @@
+"""What `uns` keeps of a run."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from .fit import History
+
+__all__ = ["run_record"]
+
+
+def run_record(adata: AnnData, params: dict[str, Any], history: History, semantics_key: str | None) -> dict[str, Any]:
+    """Return parameters, history, versions and semantics of a run, in types that h5ad can store."""
+    record = {
+        "params": {name: _storable(value) for name, value in params.items() if value is not None},
+        "history": history.to_dict(),
+        "stopped_epoch": history.stopped_epoch,
+        "converged": history.converged,
+        "versions": {name: version(name) for name in ("scsemst", "torch", "scanpy", "squidpy", "anndata", "numpy")},
+    }
+    provenance = adata.uns.get(semantics_key) if semantics_key is not None else None
+    if isinstance(provenance, dict):
+        record["semantics"] = dict(provenance)
+    return record
+
+
+def _storable(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,40 @@
+"""Semantic vectors, as `pp.gene_semantics` or `pp.spot_semantics` wrote them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .._checks import require_finite, require_key
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["read_gene_vectors", "read_semantics"]
+
+_FIX = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key=None to train without semantics."
+
+
+def read_semantics(adata: AnnData, key: str | None) -> np.ndarray | None:
+    """Return the spots' semantic vectors, centred and scaled to unit mean variance, shape `(n_obs, d)`."""
+    if key is None:
+        return None
+    vectors = np.asarray(require_key(adata, "obsm", key, fix=_FIX), dtype=np.float32)
+    name = f"adata.obsm[{key!r}]"
+    if vectors.ndim != 2 or vectors.shape[1] == 0:
+        raise ValueError(f"{name} must be spots × features, found shape {vectors.shape}. {_FIX}")
+    require_finite(vectors, name=name)
+    vectors = vectors - vectors.mean(axis=0)
+    # One scale for all features: their relative sizes carry meaning, their absolute size depends on the model.
+    scale = np.sqrt(vectors.var(axis=0).mean())
+    if scale == 0:
+        raise ValueError(f"{name} is the same for every spot: it says nothing about domains. {_FIX}")
+    return vectors / scale
+
+
+def read_gene_vectors(adata: AnnData, key: str | None) -> np.ndarray | None:
+    """Return the genes' vectors, shape `(n_vars, d)`, or `None` if the semantics did not come from genes."""
+    if key is None or key not in adata.varm:
+        return None
+    return np.asarray(adata.varm[key], dtype=np.float32)

@@ -33,7 +33,7 @@ def gene_semantics(
     gene_symbols: str | None = None,
     texts: pd.DataFrame | None = None,
     template: str = "{symbol}: {name}. {go}",
-    target_sum: float | None = 1e4,
+    target_sum: float | None = None,
     allow_pickle: bool = False,
     key_added: str = _keys.GENE_SEMANTICS,
     copy: bool = False,
@@ -70,7 +70,8 @@ def gene_semantics(
     template
         How the columns become a language model's text.
     target_sum
-        Counts per spot after normalisation; the median over spots if `None`.
+        Counts per spot after normalisation; if `None`, their median over spots with counts, as in
+        :func:`scanpy.pp.normalize_total`.
     allow_pickle
         Whether a pickled table or model may be read. Reading one can run any code its author put there.
     key_added
@@ -88,6 +89,8 @@ def gene_semantics(
     `adata.obsm["X_gene_semantics" | key_added]` : :class:`numpy.ndarray` (dtype `float32`, shape `(n_obs, d)`)
         Spot vectors, of unit-order length: scaled together so that unrelated gene vectors would give a mean squared
         length of 1. Spots without counts have the zero vector.
+    `adata.varm["X_gene_semantics" | key_added]` : :class:`numpy.ndarray` (dtype `float32`, shape `(n_vars, d)`)
+        Gene vectors; genes without one have the zero vector.
     `adata.uns["X_gene_semantics" | key_added]` : :class:`dict`
         `params`, `model`, `organism`, numbers of genes (`n_genes`, `n_genes_matched`), `share_of_counts` on matched
         genes, `n_empty_spots`, `table_hash` and package `version`.
@@ -140,6 +143,7 @@ def gene_semantics(
     }
     adata = adata.copy() if copy else adata
     adata.obsm[key_added] = spots.vectors
+    adata.varm[key_added] = genes.vectors
     adata.uns[key_added] = {
         # None cannot be written by every version of anndata.
         "params": {key: value for key, value in params.items() if value is not None},

@@ -59,7 +59,7 @@ FORMS: dict[str, Callable[[sparse.csr_matrix], Any]] = {
 def test_equals_the_dense_formula(form: str, counts: sparse.csr_matrix, genes: tuple, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("scsemst.semantics.aggregate._CHUNK_VALUES", 200 * 64)
     vectors, matched = genes
-    result = aggregate(FORMS[form](counts), vectors, matched=matched)
+    result = aggregate(FORMS[form](counts), vectors, matched=matched, target_sum=TARGET)
     assert result.vectors.dtype == np.float32
     np.testing.assert_allclose(result.vectors, naive(counts, vectors, matched), atol=2e-5)
     assert np.flatnonzero(result.empty).tolist() == [7, 250]
@@ -69,7 +69,7 @@ def test_equals_the_dense_formula(form: str, counts: sparse.csr_matrix, genes: t
 
 def test_median_target(counts: sparse.csr_matrix, genes: tuple):
     totals = np.asarray(counts.sum(axis=1)).ravel()
-    result = aggregate(counts, *genes[:1], matched=genes[1], target_sum=None)
+    result = aggregate(counts, genes[0], matched=genes[1])
     np.testing.assert_allclose(result.vectors, naive(counts, *genes, np.median(totals[totals > 0])), atol=2e-5)
 
 

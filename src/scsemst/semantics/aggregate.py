@@ -29,7 +29,7 @@ class Aggregate(NamedTuple):
 
 
 def aggregate(
-    x: Any, vectors: np.ndarray, *, matched: np.ndarray, target_sum: float | None = 1e4, name: str = "x"
+    x: Any, vectors: np.ndarray, *, matched: np.ndarray, target_sum: float | None = None, name: str = "x"
 ) -> Aggregate:
     r"""Sum gene vectors over each spot's centred log-normalised expression.
 
@@ -40,7 +40,7 @@ def aggregate(
     over the matched genes, where :math:`c^2`, the mean squared length of the centred rows of :math:`L`, is the total
     variance of the expression: for unrelated gene vectors of unit length the mean squared length of :math:`z_s` would
     be 1, whatever the number of genes and the depth. The sum is linear, so centring the genes is centring the
-    product: expression stays sparse and one pass suffices. Spots without counts are left out of the means and get
+    product: expression stays sparse and is transformed in one pass. Spots without counts are left out of the means and get
     zero vectors.
 
     Parameters
@@ -52,7 +52,8 @@ def aggregate(
     matched
         Which genes have a vector, `bool`, shape `(n_vars,)`.
     target_sum
-        Counts of each spot after normalisation; their median over spots if `None`, which takes a second pass.
+        Counts of each spot after normalisation; their median over spots with counts if `None`, which
+        takes one more pass, over the sums only.
     name
         What error messages call `x`.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -29,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo, print times and scores, write `domains.png`."""
     if args.seeds < 1:
         raise SystemExit(f"--seeds must be at least 1, found {args.seeds}.")
-    with _timed("import the libraries"):
+    with _timed("import the libraries"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries, about each other
         import matplotlib as mpl
 
         mpl.use("agg")
@@ -41,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
         from ._baseline import smoothed_pca_mixture
 
+        logging.getLogger("spatialdata").setLevel(logging.WARNING)  # squidpy's logger: a line for each graph
     with _timed("datasets.dlpfc"):
         adata = datasets.dlpfc()
     n_domains = adata.obs[ANNOTATION].nunique()
@@ -98,6 +102,6 @@ def _draw(adata: AnnData, folder: Path) -> Path:
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
     titles = ["expert annotation", "scsemst"]
     pl.domains(adata, [ANNOTATION, "semst"], title=titles, ax=axes, show=False)
-    figure.savefig(path := folder / "domains.png", dpi=150)
+    figure.savefig(path := folder / "domains.png", dpi=150, bbox_inches="tight")
     plt.close(figure)
     return path

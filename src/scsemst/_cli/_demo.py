@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
         from ._baseline import smoothed_pca_mixture
 
-        logging.getLogger("spatialdata").setLevel(logging.WARNING)  # squidpy's logger: a line for each graph
+        logging.getLogger("spatialdata._logging").setLevel(logging.WARNING)  # squidpy's logger: a line for each graph
     with _timed("datasets.dlpfc"):
         adata = datasets.dlpfc()
     n_domains = adata.obs[ANNOTATION].nunique()

@@ -54,6 +54,7 @@ def ncbi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_reads_names_and_summaries_and_downloads_once(ncbi: Path):
     genes = scsemst.datasets.gene_info("human")
+    assert genes.index.tolist() == ["GFAP", "MALAT1"]
     assert genes["symbol"].tolist() == ["GFAP", "MALAT1"]
     assert genes["ensembl"].tolist() == ["ENSG00000131095", ""]
     assert genes["aliases"].tolist() == ["ALXDRD", "HCN|NEAT2"]

@@ -40,7 +40,7 @@ def gene_info(organism: Literal["human", "mouse"], *, summaries: bool = True, up
 
     Returns
     -------
-    One row per gene, with the columns `gene_id`, `symbol`, `name`, `aliases` and `ensembl` (both joined by `|`), `type`
+    One row per gene, indexed by symbol, with the columns `gene_id`, `symbol`, `name`, `aliases` and `ensembl` (both joined by `|`), `type`
     and, if asked for, `summary`. What NCBI does not know is an empty string.
 
     Raises
@@ -54,6 +54,9 @@ def gene_info(organism: Literal["human", "mouse"], *, summaries: bool = True, up
     --------
     >>> import scsemst
     >>> genes = scsemst.datasets.gene_info("human")  # doctest: +SKIP
+    >>> scsemst.pp.gene_semantics(  # doctest: +SKIP
+    ...     adata, model="BAAI/bge-small-en-v1.5", texts=genes, template="{symbol}: {name}. {summary}"
+    ... )
     """
     require_in(organism, _ORGANISMS, name="organism")
     folder, taxon = _ORGANISMS[organism]
@@ -63,7 +66,7 @@ def gene_info(organism: Literal["human", "mouse"], *, summaries: bool = True, up
     if summaries:
         known = _read("gene_summary.gz", ["GeneID", "Summary"], update=update).drop_duplicates("GeneID")
         table["summary"] = table["gene_id"].map(known.set_index("GeneID")["Summary"]).fillna("")
-    return table.reset_index(drop=True)
+    return table.set_axis(table["symbol"].to_numpy(dtype=object), axis=0)
 
 
 def _read(file: str, columns: list[str], *, update: bool) -> pd.DataFrame:

@@ -57,9 +57,23 @@ class Checkpoint:
     @cached_property
     def id(self) -> str:
         """Name, commit (hub) or hash of the files (local folder), GGUF file and precision."""
-        version = self._hub_commit() if self.folder is None else hash_folder(self.folder, self.gguf_file)
+        version = self.commit if self.folder is None else hash_folder(self.folder, self.gguf_file)
         file = f"/{self.gguf_file}" if self.gguf_file else ""
         return f"{self.name}{file}@{version}/{str(self.dtype).removeprefix('torch.')}"
+
+    @cached_property
+    def commit(self) -> str:
+        """Commit of a hub model, asked for once: what is loaded is what the identity says."""
+        from transformers.utils.hub import cached_file, extract_commit_hash
+
+        file = self.gguf_file or "config.json"
+        try:
+            found = extract_commit_hash(cached_file(self.name, file, revision=self.revision), None)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"model={self.name!r} is no local folder or file, and could not be fetched from the hub: {error}"
+            ) from error
+        return found or self.revision or "main"
 
     @cached_property
     def device(self) -> torch.device:
@@ -91,6 +105,8 @@ class Checkpoint:
         """The model's configuration."""
         from transformers import AutoConfig
 
+        if self.gguf_file:  # reading a GGUF file takes long: not once more for the configuration alone
+            return self.model.config
         return self._load(AutoConfig, "configuration")
 
     @cached_property
@@ -129,7 +145,7 @@ class Checkpoint:
         if self.gguf_file:
             options["gguf_file"] = self.gguf_file
         if self.folder is None:
-            options["revision"] = self.revision
+            options["revision"] = self.commit
         source = self.name if self.folder is None else str(self.folder)
         try:
             return auto.from_pretrained(source, trust_remote_code=self.trust_remote_code, **options)
@@ -140,18 +156,6 @@ class Checkpoint:
                 ) from error
             hint = f" {_NO_PICKLE}" if what == "model" and not self.allow_pickle else ""
             raise ValueError(f"Could not load the {what} of {source!r}: {error}{hint}") from error
-
-    def _hub_commit(self) -> str:
-        from transformers.utils.hub import cached_file, extract_commit_hash
-
-        file = self.gguf_file or "config.json"
-        try:
-            commit = extract_commit_hash(cached_file(self.name, file, revision=self.revision), None)
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"model={self.name!r} is no local folder or file, and could not be fetched from the hub: {error}"
-            ) from error
-        return commit or self.revision or "main"
 
 
 def _locate(model: str, gguf_file: str | None) -> tuple[Path | None, str | None]:

@@ -33,6 +33,9 @@ def get_encoder(
     dtype: str = "auto",
     base_url: str | None = None,
     api_key_env: str = "OPENAI_API_KEY",
+    max_concurrency: int = 8,
+    timeout: float = 60.0,
+    max_retries: int = 8,
     cache: bool = True,
 ) -> Encoder:
     """Return an encoder of texts; no weights are loaded before they are needed.
@@ -63,6 +66,12 @@ def get_encoder(
         Address of an OpenAI-compatible server, such as `"http://localhost:8000/v1"`.
     api_key_env
         Name of the environment variable that holds the endpoint's key.
+    max_concurrency
+        Requests to the endpoint under way at a time.
+    timeout
+        Seconds to wait for the endpoint's answer before asking again.
+    max_retries
+        How often a request is repeated before giving up.
     cache
         Whether vectors are kept in `settings.cache_dir`.
 
@@ -80,7 +89,15 @@ def get_encoder(
     """
     encoder: Encoder
     if base_url is not None:
-        encoder = EndpointEncoder(str(model), base_url=base_url, api_key_env=api_key_env, batch_size=batch_size)
+        encoder = EndpointEncoder(
+            str(model),
+            base_url=base_url,
+            api_key_env=api_key_env,
+            batch_size=batch_size,
+            max_concurrency=max_concurrency,
+            timeout=timeout,
+            max_retries=max_retries,
+        )
     else:
         checkpoint = Checkpoint(
             model,

@@ -62,7 +62,7 @@ def fit_mixture(
     z: np.ndarray,
     n_domains: int,
     *,
-    n_init: int = 40,
+    n_init: int = 100,
     max_iter: int = 500,
     tol: float = 1e-6,
     n_start: int = 10_000,
@@ -77,8 +77,7 @@ def fit_mixture(
     n_domains
         Number of components K; each gets at least one row.
     n_init
-        Number of starts. Half are k-means in the space of `z`, half in the whitened space, where directions of little
-        variance count as much as the others.
+        Number of starts, each from k-means of `z`. Where components overlap, a start in a hundred may be the best one.
     max_iter
         Most EM steps of one start.
     tol
@@ -147,11 +146,12 @@ def fit_mixture(
 def _fit(z, x, k: int, n_init: int, *, max_iter: int, tol: float, n_start: int, rng: np.random.Generator) -> _Fit:
     """Fit from many starts on some rows, and from the best of them on all."""
     rows = np.arange(len(x)) if len(x) <= n_start else np.sort(rng.choice(len(x), n_start, replace=False))
-    starts = [
-        _em(x[rows], _hard(_kmeans((z, x)[i % 2][rows], k, rng), k), max_iter=max_iter, tol=10 * tol)
-        for i in range(n_init)
-    ]
-    starts = sorted(starts, key=lambda fit: fit.log_likelihood, reverse=True)[:N_FINAL]
+    starts: list[_Fit] = []
+    for _ in range(n_init):
+        # k-means of the rows as they are: from whitened ones the likelihood of a few hundred spots climbs higher, to
+        # components of a handful of outliers that change with the seed
+        start = _em(x[rows], _hard(_kmeans(z[rows], k, rng), k), max_iter=max_iter, tol=10 * tol)
+        starts = sorted([*starts, start], key=lambda fit: fit.log_likelihood, reverse=True)[:N_FINAL]
     finals = [
         _em(x, _posterior(x, fit.means, fit.weights, fit.covariance)[1], max_iter=max_iter, tol=tol) for fit in starts
     ]

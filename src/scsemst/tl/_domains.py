@@ -20,7 +20,7 @@ def domains(
     n_domains: int,
     *,
     use_rep: str = _keys.embedding(_keys.SEMST),
-    n_init: int = 40,
+    n_init: int = 100,
     key_added: str = _keys.SEMST,
     rng: Seed = 0,
     copy: bool = False,

@@ -1,0 +1,73 @@
+"""What scanpy does at the end of each plot: show, save, return."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    Drawn = TypeVar("Drawn", Axes, list[Axes])
+
+
+def finish(axes: Drawn, name: str, *, show: bool | None, save: bool | str | Path | None, given: bool) -> Drawn:
+    """Save and show a figure by scanpy's settings, and return its axes.
+
+    Parameters
+    ----------
+    axes
+        What was drawn.
+    name
+        Start of the file name.
+    show
+        `None` shows unless the axes were the caller's, by `scanpy.settings.autoshow`.
+    save
+        As in scanpy: `True`, or the end of the file's name in `scanpy.settings.figdir`. A path with a folder is taken
+        as it is.
+    given
+        Whether the axes were the caller's.
+    """
+    import matplotlib.pyplot as plt
+    from scanpy import settings
+
+    figure = (axes[0] if isinstance(axes, list) else axes).figure
+    if save:
+        path = Path(save) if not isinstance(save, bool) else Path()
+        if path.parent == Path():
+            end = save if isinstance(save, (str, Path)) else ""
+            path = Path(settings.figdir) / f"{name}{end}"
+        if not path.suffix:
+            path = path.with_name(f"{path.name}.{settings.file_format_figs}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, bbox_inches="tight")
+    if show or (show is None and settings.autoshow and not given):
+        plt.show()
+    return axes
+
+
+def grid(n_panels: int, *, ncols: int = 3, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Make a figure with one axes per panel, `size` inches each."""
+    import matplotlib.pyplot as plt
+
+    ncols = min(n_panels, ncols)
+    nrows = -(-n_panels // ncols)
+    figure, axes = plt.subplots(
+        nrows, ncols, figsize=(size[0] * ncols, size[1] * nrows), squeeze=False, layout="constrained"
+    )
+    for spare in axes.flat[n_panels:]:
+        spare.remove()
+    return figure, list(axes.flat[:n_panels])
+
+
+def panels(ax: Axes | Sequence[Axes] | None, n: int) -> list[Axes] | None:
+    """Return the caller's axes as a list of `n`, or `None` if there are none."""
+    if ax is None:
+        return None
+    axes = list(ax) if hasattr(ax, "__len__") else [ax]
+    if len(axes) != n:
+        raise ValueError(f"ax has {len(axes)} axes, but {n} panels are to be drawn. Pass a list of {n}.")
+    return axes

@@ -1,0 +1,85 @@
+"""Colours of domains, kept in `uns` as scanpy does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .. import _keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from anndata import AnnData
+
+NA_COLOR = "lightgrey"
+
+# Paul Tol's "muted" scheme, distinct to colour-blind eyes, and two of his older one: no grey, which means "no label"
+TOL = (
+    "#332288", "#ddcc77", "#44aa99", "#cc6677", "#88ccee", "#117733",
+    "#aa4499", "#999933", "#882255", "#6699cc", "#661100",
+)  # fmt: skip
+
+
+def default_palette(n: int) -> list[str]:
+    """Return `n` colours: distinct to colour-blind eyes up to eleven, scanpy's larger palettes beyond."""
+    from scanpy.plotting import palettes
+
+    for palette in (TOL, palettes.default_20, palettes.default_28, palettes.default_102):
+        if n <= len(palette):
+            return list(palette[:n])
+    return [palettes.default_102[i % len(palettes.default_102)] for i in range(n)]
+
+
+def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Sequence | Mapping | None) -> list[str]:
+    """Return one colour per category: those asked for, else those in `uns`, else the default."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_hex
+
+    names = list(labels.categories)
+    if isinstance(palette, str):
+        colormap = mpl.colormaps[palette]
+        qualitative = colormap.N < 256
+        palette = [colormap(i % colormap.N if qualitative else i / max(len(names) - 1, 1)) for i in range(len(names))]
+    elif palette is not None and hasattr(palette, "keys"):
+        missing = [name for name in names if name not in palette]
+        if missing:
+            raise ValueError(f"palette has no colour for {missing} of adata.obs[{key!r}].")
+        palette = [palette[name] for name in names]
+    elif palette is not None:
+        if len(palette) < len(names):
+            raise ValueError(f"palette has {len(palette)} colours, but adata.obs[{key!r}] has {len(names)} categories.")
+        palette = list(palette)[: len(names)]
+    else:
+        stored = adata.uns.get(_keys.colors(key), ())
+        palette = list(stored) if len(stored) == len(names) else default_palette(len(names))
+    return [to_hex(color) for color in palette]
+
+
+def matched(labels: pd.Categorical, reference: pd.Categorical, colors: Sequence[str]) -> list[str]:
+    """Return colours for `labels` such that categories look like those of `reference` they share most spots with."""
+    from scipy.optimize import linear_sum_assignment
+
+    n, m = len(labels.categories), len(reference.categories)
+    both = (labels.codes >= 0) & (reference.codes >= 0)
+    overlap = np.zeros((n, m))
+    np.add.at(overlap, (labels.codes[both], reference.codes[both]), 1)
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    found = {row: colors[column] for row, column in zip(rows, columns, strict=True)}
+    spare = iter([color for color in default_palette(n + m) if color not in set(colors)])
+    return [found[i] if i in found else next(spare) for i in range(n)]
+
+
+def distinct(colors: Sequence[str]) -> Iterator[str]:
+    """Shift repeated colours by an invisible step: squidpy can't draw two labels of one colour beside missing ones."""
+    from matplotlib.colors import to_hex
+
+    seen = {to_hex(NA_COLOR)}
+    for color in colors:
+        value = int(color[1:], 16)
+        while f"#{value:06x}" in seen:
+            value = value - 1 if value else 0xFFFFFF
+        seen.add(f"#{value:06x}")
+        yield f"#{value:06x}"

@@ -1,0 +1,148 @@
+"""Domains on the tissue: artists, labels, colours; not pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anndata as ad
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+import scsemst
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+
+GREY = to_hex("lightgrey")
+
+
+@pytest.fixture
+def labelled(adata: AnnData) -> AnnData:
+    """The demo slice with six domains in "semst", some spots without."""
+    codes = adata.obs["ground_truth"].cat.codes.to_numpy()
+    labels = pd.Series(np.minimum(codes, 5), index=adata.obs_names).astype(str)
+    adata.obs["semst"] = labels.where(np.arange(adata.n_obs) % 50 > 0).astype("category")
+    return adata
+
+
+def drawn_colors(ax: Axes) -> list[str]:
+    """Colour of each spot, in the order of drawing; collections after the first are the legend's."""
+    return [to_hex(color) for color in ax.collections[0].get_facecolor()]
+
+
+def legend(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_each_spot_has_the_colour_of_its_domain(labelled: AnnData):
+    ax = scsemst.pl.domains(labelled, show=False)
+    palette = dict(zip(labelled.obs["semst"].cat.categories, labelled.uns["semst_colors"], strict=True))
+    expected = labelled.obs["semst"].astype(object).map(palette).fillna(GREY)
+    assert sorted(drawn_colors(ax)) == sorted(expected)
+    assert legend(ax) == [*palette, "NA"]
+    assert ax.get_title() == "semst"
+    assert ax.yaxis_inverted(), "as squidpy draws"
+    assert all(collection.get_rasterized() for collection in ax.collections)
+    np.testing.assert_allclose(ax.get_aspect(), 1)
+
+
+def test_nothing_but_the_palette_is_written(labelled: AnnData):
+    labelled.obs["text"] = labelled.obs["semst"].astype(str)
+    before, uns = labelled.obs.copy(), set(labelled.uns)
+    scsemst.pl.domains(labelled, ["semst", "text"], show=False)
+    pd.testing.assert_frame_equal(labelled.obs, before)
+    assert set(labelled.uns) - uns == {"semst_colors", "text_colors"}
+
+
+def test_palettes(labelled: AnnData):
+    labelled.uns["semst_colors"] = kept = [to_hex(plt.get_cmap("Set1")(i)) for i in range(6)]
+    scsemst.pl.domains(labelled, show=False)
+    assert list(labelled.uns["semst_colors"]) == kept, "a palette of the user's stays"
+    scsemst.pl.domains(labelled, palette={str(i): "red" if i else "#0000ff" for i in range(6)}, show=False)
+    assert list(labelled.uns["semst_colors"]) == ["#0000ff"] + ["#ff0000"] * 5
+    scsemst.pl.domains(labelled, palette="tab10", show=False)
+    assert labelled.uns["semst_colors"][1] == to_hex(plt.get_cmap("tab10")(1))
+    labelled.uns["semst_colors"] = ["red"]
+    scsemst.pl.domains(labelled, show=False)
+    assert len(set(labelled.uns["semst_colors"])) == 6, "a palette of other labels is replaced"
+    with pytest.raises(ValueError, match="palette has 2 colours"):
+        scsemst.pl.domains(labelled, palette=["red", "blue"], show=False)
+
+
+@pytest.mark.parametrize("n", [2, 11, 30, 120])
+def test_any_number_of_domains(labelled: AnnData, n: int):
+    labelled.obs["many"] = np.arange(labelled.n_obs) % n
+    ax = scsemst.pl.domains(labelled, "many", show=False)
+    assert len(set(labelled.uns["many_colors"])) == min(n, 102)
+    assert GREY not in labelled.uns["many_colors"] or n > 11
+    assert legend(ax) == [str(i) for i in range(n)], "natural order"
+
+
+def test_annotation_beside_prediction_in_matching_colours(labelled: AnnData):
+    renamed = labelled.obs["ground_truth"].cat.rename_categories(lambda name: f"z{name[-1]}")
+    labelled.obs["renamed"] = renamed.cat.reorder_categories(list(renamed.cat.categories)[::-1])
+    axes = scsemst.pl.domains(labelled, ["ground_truth", "renamed"], title=["expert", "ours"], show=False)
+    assert [ax.get_title() for ax in axes] == ["expert", "ours"]
+    assert drawn_colors(axes[0]) == drawn_colors(axes[1])
+
+
+def test_over_an_image(labelled: AnnData):
+    coords = labelled.obsm["spatial"]
+    scale = 500 / coords.max()
+    factors = {"tissue_hires_scalef": scale, "spot_diameter_fullres": 0.01 * coords.max()}
+    labelled.uns["spatial"] = {"slice": {"images": {"hires": np.full((520, 520, 3), 0.9)}, "scalefactors": factors}}
+    ax = scsemst.pl.domains(labelled, show=False)
+    assert len(ax.images) == 1
+    assert ax.yaxis_inverted()
+    known = labelled.obs["semst"].notna().sum()
+    assert sum(color != GREY for color in drawn_colors(ax)) == known
+    assert len(scsemst.pl.domains(labelled, img=False, show=False).images) == 0
+
+
+def test_one_panel_per_slice(labelled: AnnData):
+    both = ad.concat([labelled, labelled[:1000]], label="slice", keys=["a", "b"], index_unique="-")
+    axes = scsemst.pl.domains(both, library_key="slice", show=False)
+    assert [ax.get_title() for ax in axes] == ["a: semst", "b: semst"]
+    assert [len(ax.collections[0].get_offsets()) for ax in axes] == [labelled.n_obs, 1000]
+    assert drawn_colors(axes[1]) == drawn_colors(axes[0])[:1000], "the same colours in all slices"
+
+
+def test_ax_show_and_save(
+    labelled: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+):
+    import scanpy as sc
+
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(True))
+    figdir, autoshow = sc.settings.figdir, sc.settings.autoshow
+    request.addfinalizer(lambda: (setattr(sc.settings, "figdir", figdir), setattr(sc.settings, "autoshow", autoshow)))
+    sc.settings.figdir, sc.settings.autoshow = tmp_path, True
+    _, ax = plt.subplots()
+    assert scsemst.pl.domains(labelled, ax=ax) is ax
+    assert not shown
+    scsemst.pl.domains(labelled, save=True)
+    scsemst.pl.domains(labelled, save="_a.png", show=False)
+    scsemst.pl.domains(labelled, save=tmp_path / "folder" / "b.png", show=False)
+    assert len(shown) == 1
+    assert {path.name for path in tmp_path.rglob("*.*")} == {"domains.pdf", "domains_a.png", "b.png"}
+    with pytest.raises(ValueError, match="ax has 1 axes, but 2 panels"):
+        scsemst.pl.domains(labelled, ["semst", "ground_truth"], ax=ax)
+
+
+def test_missing_keys_name_the_call(adata: AnnData):
+    before = set(adata.uns)
+    with pytest.raises(KeyError, match=r"semst.*ground_truth.*scsemst\.tl\.semst\(adata\)"):
+        scsemst.pl.domains(adata)
+    adata.obs["score"] = np.linspace(0, 1, adata.n_obs)
+    with pytest.raises(TypeError, match="not labels"):
+        scsemst.pl.domains(adata, "score")
+    del adata.obsm["spatial"]
+    with pytest.raises(KeyError, match="spatial_key="):
+        scsemst.pl.domains(adata, "ground_truth")
+    assert set(adata.uns) == before

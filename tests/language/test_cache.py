@@ -155,6 +155,10 @@ def test_damaged_file(tmp_path: Path):
     with pytest.warns(UserWarning, match="not a database"):
         vectors = CachedEncoder(LetterEncoder(), cache).encode(["GFAP"])
     np.testing.assert_array_equal(vectors[0], letters("GFAP"))
+    with pytest.raises(ValueError, match="cannot be read"):
+        cache.info()
+    cache.clear()
+    assert cache.info().n_bytes == 0
 
 
 def test_full_disk_keeps_the_work_done_so_far(tmp_path: Path):

@@ -115,19 +115,29 @@ class EmbeddingCache:
         if not self.path.is_file():
             return CacheInfo(self.path, 0, self.max_bytes, {})
         query = "SELECT name, count(vectors.encoder) FROM encoders LEFT JOIN vectors ON encoder = id GROUP BY name"
-        with closing(self._connect(write=False)) as connection:
-            counts = dict(connection.execute(query).fetchall())
+        try:
+            with closing(self._connect(write=False)) as connection:
+                counts = dict(connection.execute(query).fetchall())
+        except sqlite3.DatabaseError as error:
+            raise ValueError(
+                f"{str(self.path)!r} cannot be read ({error}). `scsemst cache clear` removes it."
+            ) from error
         return CacheInfo(self.path, self.path.stat().st_size, self.max_bytes, counts)
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Drop everything; other processes may be reading and writing."""
         if not self.path.is_file():
             return
-        with closing(self._connect()) as connection:
-            with connection:
-                connection.execute("DELETE FROM vectors")
-                connection.execute("DELETE FROM encoders")
-            connection.execute("VACUUM")
+        try:
+            with closing(self._connect()) as connection:
+                with connection:
+                    connection.execute("DELETE FROM vectors")
+                    connection.execute("DELETE FROM encoders")
+                connection.execute("VACUUM")
+        except sqlite3.OperationalError:  # locked, read-only or full, but sound
+            raise
+        except sqlite3.DatabaseError:
+            self.path.unlink()
 
     def _connect(self, *, write: bool = True) -> sqlite3.Connection:
         # Opened anew for each bulk of work: nothing is left open across forks, threads or a killed notebook.

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import doctest
 import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
 import scsemst
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OBJECTS = {
     f"{stage}.{name}": getattr(module, name)
@@ -17,10 +21,17 @@ OBJECTS = {
 } | {"settings": type(scsemst.settings)}
 
 
+@pytest.fixture
+def quiet_logs() -> Iterator[None]:
+    """Keep squidpy's log, which goes to the stdout of whoever imported it first, out of the examples' output."""
+    logging.disable(logging.INFO)
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @pytest.mark.parametrize("name", OBJECTS)
-def test_example(name: str, monkeypatch: pytest.MonkeyPatch):
-    # squidpy's log goes to the stdout of whoever imports it first
-    monkeypatch.setattr(logging.root.manager, "disable", logging.INFO)
+@pytest.mark.usefixtures("quiet_logs")
+def test_example(name: str):
     output: list[str] = []
     finder = doctest.DocTestFinder(recurse=False)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)

@@ -14,7 +14,8 @@ def edges() -> np.ndarray:
     """Both directions of a ring with chords, 40 spots."""
     i = np.arange(40)
     pairs = np.concatenate([np.stack([i, (i + k) % 40]) for k in (1, 5)], axis=1)
-    return np.concatenate([pairs, pairs[::-1]], axis=1)
+    pairs = np.concatenate([pairs, pairs[::-1]], axis=1)
+    return pairs[:, np.lexsort(pairs[::-1])]
 
 
 def naive_neighbor(z: np.ndarray, edges: np.ndarray, *, balanced: bool) -> float:

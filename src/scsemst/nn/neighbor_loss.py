@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,11 +47,11 @@ class NeighborLoss(nn.Module):
         z
             Latent vectors, shape `(n_spots, n_latent)`.
         edge_index
-            Ordered pairs of neighbours, each pair in both directions, shape `(2, n_edges)`.
+            Ordered pairs of neighbours, each pair in both directions, sorted by the first, shape `(2, n_edges)`.
         """
         z = F.normalize(z, dim=1, eps=1e-8)
         n, n_edges = z.shape[0], max(edge_index.shape[1], 1)
-        similarity = (z[edge_index[0]] * z[edge_index[1]]).sum(dim=1)
+        similarity = _EdgeSimilarity.apply(z, edge_index)
         positive = F.softplus(-similarity).sum()
         # The pairs that are neighbours do not belong to the sum over all others.
         if self.exact:
@@ -68,3 +69,25 @@ def _all_pairs(z: Tensor) -> Tensor:
     """Sum log 2 + c/2 + c²/8 over all ordered pairs of unit rows."""
     n = z.shape[0]
     return n * n * math.log(2) + z.sum(dim=0).square().sum() / 2 + (z.T @ z).square().sum() / 8
+
+
+class _EdgeSimilarity(torch.autograd.Function):
+    """Dot product of the two ends of each edge.
+
+    The gradient is a sparse product, since scattering it to the edges' ends with several threads would add in an order
+    that changes from run to run.
+    """
+
+    @staticmethod
+    def forward(ctx, z: Tensor, edge_index: Tensor) -> Tensor:
+        ctx.save_for_backward(z, edge_index)
+        return (z[edge_index[0]] * z[edge_index[1]]).sum(dim=1)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        z, (rows, columns) = ctx.saved_tensors
+        n = z.shape[0]
+        indptr = torch.zeros(n + 1, dtype=torch.long, device=z.device)
+        indptr[1:] = torch.bincount(rows, minlength=n).cumsum(0)
+        # Every edge stands in both directions with the same gradient: the matrix is its own transpose.
+        return 2 * (torch.sparse_csr_tensor(indptr, columns, grad.contiguous(), size=(n, n)) @ z), None

@@ -56,6 +56,7 @@ def read_expression(
     require_names(adata)
     name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     x = sparse.csr_matrix(expression(adata, layer), dtype=np.float32)
+    x = x.sorted_indices()  # a copy: scipy would otherwise sort the user's own arrays, which x shares
     if likelihood == "gaussian":
         require_finite(x, name=name)
         is_raw = x.nnz > 0 and x.data.min() >= 0 and x.data.max() > _LARGEST_LOGARITHM
@@ -102,6 +103,23 @@ def _variable_genes(
     import scanpy as sc
 
     subset = ad.AnnData(sparse.csr_matrix(x[:, expressed]), obs=adata.obs[[batch_key]] if batch_key else None)
-    flavor = "seurat" if likelihood == "gaussian" else "seurat_v3"
-    sc.pp.highly_variable_genes(subset, flavor=flavor, n_top_genes=n_top_genes, batch_key=batch_key)
+    options = {"n_top_genes": n_top_genes, "batch_key": batch_key}
+    if likelihood == "gaussian":
+        sc.pp.highly_variable_genes(subset, flavor="seurat", **options)
+    else:
+        _variable_counts(subset, options)
     return expressed[subset.var["highly_variable"].to_numpy()]
+
+
+def _variable_counts(adata: AnnData, options: dict[str, object]) -> None:
+    """Mark highly variable genes of counts, widening the span of the fit where few counts make it singular."""
+    import scanpy as sc
+
+    for span in (0.3, 0.6, 1.0):
+        try:
+            sc.pp.highly_variable_genes(adata, flavor="seurat_v3", span=span, **options)
+        except ValueError as error:  # scikit-misc's loess: many genes share one mean, so the local fit is singular
+            if "singular" not in str(error) or span == 1.0:
+                raise
+        else:
+            return

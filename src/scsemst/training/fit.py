@@ -89,7 +89,7 @@ def fit(
         "neighbor": preset.neighbor_weight,
         "redundancy": preset.redundancy_weight,
     }
-    optimizer = torch.optim.Adam(model.parameters(), lr=preset.learning_rate, weight_decay=preset.weight_decay)
+    optimizer = _optimizer(model, preset)
     history = History()
     model.train()
     with tqdm(total=epochs, desc="SemST", unit="epoch", disable=not progress, leave=False) as bar:
@@ -108,6 +108,16 @@ def fit(
                 break
     model.eval()
     return history
+
+
+def _optimizer(model: SemST, preset: Preset) -> torch.optim.Optimizer:
+    """Let what started from principal components move slowly, and what started at random catch up with it."""
+    encoder = [model.spatial_view, model.feature_view, model.to_latent]
+    slow = [p for module in encoder if module is not None for p in module.parameters()]
+    ids = {id(p) for p in slow}
+    fast = [p for p in model.parameters() if id(p) not in ids]
+    groups = [{"params": slow, "lr": preset.encoder_learning_rate}, {"params": fast, "lr": preset.learning_rate}]
+    return torch.optim.Adam(groups, weight_decay=preset.weight_decay)
 
 
 def _epoch(

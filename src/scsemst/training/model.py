@@ -68,8 +68,8 @@ def build_model(
             latent_layers=preset.latent_layers,
             neighbor_loss=nn.NeighborLoss(balanced=preset.balanced_neighbors),
         )
-    if preset.warm_start:
-        model.start_from(loadings[:, :hidden], mean)
+        if preset.warm_start:
+            model.start_from(loadings[:, :hidden], mean)
     _start_decoder(model.likelihood, expression)
     return model
 

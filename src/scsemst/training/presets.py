@@ -42,7 +42,9 @@ class Preset:
     balanced_neighbors: bool
     """See :class:`scsemst.nn.NeighborLoss`."""
     learning_rate: float
-    """Of Adam."""
+    """Of Adam, for decoder and modulation."""
+    encoder_learning_rate: float
+    """Of Adam, for both views and the map to the latent space."""
     weight_decay: float
     """Of Adam."""
     epochs: int
@@ -68,9 +70,10 @@ PRESETS = {
         neighbor_weight=0.1,
         redundancy_weight=0.1,
         balanced_neighbors=True,
-        learning_rate=1e-3,
+        learning_rate=5e-3,
+        encoder_learning_rate=1e-5,
         weight_decay=0.0,
-        epochs=60,
+        epochs=30,
         readout_hops=1,
     ),
     "paper": Preset(
@@ -90,6 +93,7 @@ PRESETS = {
         redundancy_weight=0.1,
         balanced_neighbors=False,
         learning_rate=1e-3,
+        encoder_learning_rate=1e-3,
         weight_decay=5e-4,
         epochs=100,
         readout_hops=0,

@@ -1,0 +1,1 @@
+"""How long, how much memory: the package against a naive implementation, its parts' alternatives, its peers."""

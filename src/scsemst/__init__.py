@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import datasets, metrics, nn, pl, pp, tl
+    from ._model import SemST
     from ._settings import settings
 
-__all__ = ["datasets", "metrics", "nn", "pl", "pp", "settings", "tl"]
+__all__ = ["SemST", "datasets", "metrics", "nn", "pl", "pp", "settings", "tl"]
 __version__ = version("scsemst")
 
 _SUBMODULES = frozenset({"datasets", "metrics", "nn", "pl", "pp", "tl"})
@@ -22,6 +23,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name == "settings":
         return import_module(f"{__name__}._settings").settings
+    if name == "SemST":
+        return import_module(f"{__name__}._model").SemST
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

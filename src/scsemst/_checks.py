@@ -58,7 +58,9 @@ def require_finite(x: Matrix, *, name: str) -> None:
     """Raise if a matrix in memory has NaN or infinite values."""
     v = values(x)
     if v.size and not np.isfinite(v).all():
-        raise ValueError(f"{name} has {int((~np.isfinite(v)).sum())} NaN or infinite values. Remove or impute them first.")
+        raise ValueError(
+            f"{name} has {int((~np.isfinite(v)).sum())} NaN or infinite values. Remove or impute them first."
+        )
 
 
 def require_nonnegative(x: Matrix, *, name: str) -> None:

@@ -27,3 +27,31 @@ def embedding(key_added: str) -> str:
 def colors(key_added: str) -> str:
     """`uns` key of the palette of a categorical `obs` column, scanpy's convention."""
     return f"{key_added}_colors"
+
+
+# tl.n_domains, tl.semantic_drivers
+N_DOMAINS = "n_domains"
+"""`uns`: scores of each number of domains, and the one chosen."""
+SEMANTIC_DRIVERS = "semantic_drivers"
+"""`uns`: contribution of each gene to each domain's modulation."""
+
+
+def modulated(use_rep: str) -> str:
+    """`obsm` and `uns` key of an embedding after `tl.modulate`."""
+    return f"{use_rep}_semst"
+
+
+def alpha(key_added: str) -> str:
+    """`obsm` key of the scaling that a run's semantic modulation applies to each spot and feature."""
+    return f"{key_added}_alpha"
+
+
+def beta(key_added: str) -> str:
+    """`obsm` key of the shift that a run's semantic modulation applies to each spot and feature."""
+    return f"{key_added}_beta"
+
+
+# tl.predict
+def probability(key_added: str) -> str:
+    """`obs` key of the probability of each spot's predicted domain."""
+    return f"{key_added}_probability"

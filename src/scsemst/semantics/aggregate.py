@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from scsemst._checks import require_finite, require_nonnegative
+from scsemst._chunks import row_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
-
-_CHUNK_VALUES = 2**24
-"""Values per chunk were it dense: bounds the memory whatever the shape."""
 
 
 class Aggregate(NamedTuple):
@@ -68,7 +64,7 @@ def aggregate(
     """
     n_obs, n_vars = x.shape
     if target_sum is None:
-        totals = np.concatenate([_totals(block) for _, block in _blocks(x, name)])
+        totals = np.concatenate([_totals(block) for _, block in row_blocks(x, name=name)])
         target_sum = float(np.median(totals[totals > 0])) if (totals > 0).any() else 1.0
     # Rows of unmatched genes may not count, whatever they hold.
     weights = np.where(matched[:, None], vectors, 0).astype(np.float64)
@@ -76,7 +72,7 @@ def aggregate(
     empty = np.zeros(n_obs, dtype=bool)
     total = total_matched = 0.0
     gene_sum, gene_square, vector_sum = np.zeros(n_vars), np.zeros(n_vars), np.zeros(vectors.shape[1])
-    for rows, block in _blocks(x, name, progress=True):
+    for rows, block in row_blocks(x, name=name, progress="gene semantics"):
         totals = _totals(block)
         empty[rows] = totals == 0
         total += totals.sum()
@@ -99,29 +95,6 @@ def aggregate(
         result[:] = 0
     result[empty] = 0
     return Aggregate(result, empty, total_matched / total)
-
-
-def _blocks(x: Any, name: str, *, progress: bool = False) -> Iterator[tuple[slice, Any]]:
-    """Yield slices of rows and their values in memory, checked."""
-    from tqdm.auto import tqdm
-
-    n_obs, n_vars = x.shape
-    lazy = hasattr(x, "dask")
-    if lazy:
-        x = x.rechunk({1: -1}) if len(x.chunks[1]) > 1 else x
-        bounds = np.concatenate([[0], np.cumsum(x.chunks[0])])
-    else:
-        step = max(1, _CHUNK_VALUES // max(1, n_vars))
-        bounds = np.append(np.arange(0, n_obs, step), n_obs)
-    spans = zip(bounds[:-1], bounds[1:], strict=True)
-    bar = tqdm(spans, total=len(bounds) - 1, desc="gene semantics", unit="chunk", delay=2, disable=not progress)
-    for i, (start, stop) in enumerate(bar):
-        rows = slice(int(start), int(stop))
-        block = x.blocks[i].compute() if lazy else x[rows]
-        block = sparse.csr_array(block) if sparse.issparse(block) else np.asarray(block)
-        require_finite(block, name=name)
-        require_nonnegative(block, name=name)
-        yield rows, block
 
 
 def _totals(block: Any) -> np.ndarray:

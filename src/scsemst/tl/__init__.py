@@ -2,7 +2,9 @@
 
 from ._domains import domains
 from ._leiden_domains import leiden_domains
+from ._modulate import modulate
+from ._predict import predict
 from ._refine import refine
 from ._semst import semst
 
-__all__ = ["domains", "leiden_domains", "refine", "semst"]
+__all__ = ["domains", "leiden_domains", "modulate", "predict", "refine", "semst"]

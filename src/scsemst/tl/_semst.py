@@ -28,6 +28,7 @@ def semst(
     preset: Literal["default", "paper"] = "default",
     n_latent: int | None = None,
     epochs: int | None = None,
+    batch_size: int | None = None,
     device: str = "auto",
     rng: Seed = 0,
     key_added: str = _keys.SEMST,
@@ -68,6 +69,10 @@ def semst(
         Size of the latent space, the preset's by default.
     epochs
         Most epochs of training, the preset's by default; it stops earlier once the objective settles.
+    batch_size
+        Most spots of a training step. By default all of them, unless a step would take more than about 3 GB (some
+        200,000 spots); then parts of the tissue of 8,192 spots, with the surroundings that make their graph
+        convolutions exact. The rule does not depend on the machine, so that results do not either.
     device
         `"auto"` (a GPU if there is one), or a torch device such as `"cpu"` or `"cuda:0"`. Results repeat
         bit for bit on `"cpu"` with the same number of threads.
@@ -116,7 +121,7 @@ def semst(
     if n_domains is not None:
         hint = "There cannot be more domains than spots."
         require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs, hint=hint)
-    for name, value in {"n_latent": n_latent, "epochs": epochs}.items():
+    for name, value in {"n_latent": n_latent, "epochs": epochs, "batch_size": batch_size}.items():
         if value is not None:
             require_integer(value, name=name, minimum=1)
 
@@ -136,6 +141,7 @@ def semst(
         likelihood=likelihood,
         device=resolve_device(device),
         rng=generator,
+        batch_size=batch_size,
         progress=progress,
     )
     labels = None if n_domains is None else categorical(fit_consensus(trained.latent, n_domains, rng=generator))
@@ -151,6 +157,7 @@ def semst(
         "preset": preset,
         "rng": rng if isinstance(rng, int | np.integer) else None,
         **dataclasses.asdict(settings),
+        "batch_size": trained.batch_size,
     }
     adata = adata.copy() if copy else adata
     adata.obsm[_keys.embedding(key_added)] = trained.latent

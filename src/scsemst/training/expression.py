@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
-from .._checks import expression, require_counts, require_finite, require_names
+from scsemst._checks import expression, require_counts, require_names
+from scsemst._chunks import in_memory, row_blocks, take_rows
+
+from .variable_genes import variable_genes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,26 +28,46 @@ _LARGEST_LOGARITHM = 25.0
 
 @dataclass(frozen=True)
 class Expression:
-    """Expression of the genes that the model uses."""
+    """Expression of the genes that the model uses; it stays on disk if that is where it was."""
 
-    inputs: sparse.csr_matrix
-    """Log-normalised, what the encoder reads, shape `(n_spots, n_genes)`."""
-    targets: sparse.csr_matrix
-    """What the decoder explains: raw counts or, for Gaussian data, the inputs; shape `(n_spots, n_genes)`."""
-    log_library: np.ndarray | None
-    """Natural log of each spot's total count over all genes, shape `(n_spots,)`; `None` for Gaussian data."""
+    matrix: Any
+    """All genes of a matrix on disk, the chosen genes of one in memory; spots × genes."""
+    columns: np.ndarray | None
+    """Which genes to take of each row read, if not all."""
     genes: np.ndarray
-    """Positions of the genes in `adata.var_names`, ascending."""
+    """Positions of the chosen genes in `adata.var_names`, ascending."""
+    library: np.ndarray | None
+    """Total of each spot over all genes, shape `(n_spots,)`; `None` where the values are used as they are."""
+    counts: bool
+    """Whether the decoder explains raw counts; if not, it explains what the encoder reads."""
+
+    @property
+    def n_spots(self) -> int:
+        """Number of spots."""
+        return self.matrix.shape[0]
+
+    def rows(self, spots: np.ndarray) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """Return what the encoder reads and what the decoder explains, each of shape `(len(spots), n_genes)`."""
+        x = take_rows(self.matrix, spots)
+        if self.columns is not None:
+            x = sparse.csr_matrix(x[:, self.columns])
+        if self.library is None:
+            return x, x
+        scaled = sparse.diags((TARGET_SUM / self.library[spots]).astype(np.float32)) @ x
+        inputs = sparse.csr_matrix(scaled.log1p(), dtype=np.float32)
+        return inputs, x if self.counts else inputs
+
+    def log_library(self, spots: np.ndarray) -> np.ndarray | None:
+        """Return the natural log of the spots' totals, where the decoder explains counts."""
+        return np.log(self.library[spots]).astype(np.float32) if self.counts else None
 
 
-def read_expression(
-    adata: AnnData, *, layer: str | None, n_top_genes: int, likelihood: str, batch_key: str | None = None
-) -> Expression:
-    """Check the expression matrix, normalise it, and choose highly variable genes.
+def read_expression(adata: AnnData, *, layer: str | None, n_top_genes: int, likelihood: str) -> Expression:
+    """Check the expression matrix, sum its spots, and choose highly variable genes.
 
     Counts are divided by the spot's total, scaled to 10,000 and log(1 + x)-transformed; they stay raw as targets. With
     `likelihood="gaussian"` the same is done to non-negative data whose values are too large for logarithms; other
-    data are taken as they are.
+    data are taken as they are. A matrix on disk is read in two passes, chunk by chunk.
 
     Raises
     ------
@@ -55,71 +78,28 @@ def read_expression(
     """
     require_names(adata)
     name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    x = sparse.csr_matrix(expression(adata, layer), dtype=np.float32)
-    x = x.sorted_indices()  # a copy: scipy would otherwise sort the user's own arrays, which x shares
-    if likelihood == "gaussian":
-        require_finite(x, name=name)
-        is_raw = x.nnz > 0 and x.data.min() >= 0 and x.data.max() > _LARGEST_LOGARITHM
-    else:
-        require_counts(x, name=name)
-        is_raw = True
-    library = np.asarray(x.sum(axis=1, dtype=np.float64)).ravel()
-    if is_raw:
-        _require_nonempty(library, name=name)
-    inputs = _log_normalize(x, library) if is_raw else x
-    if likelihood == "gaussian" and is_raw:
-        log.info("%s was normalised to %g per spot and log-transformed.", name, TARGET_SUM)
-    genes = _variable_genes(adata, x if likelihood != "gaussian" else inputs, n_top_genes, likelihood, batch_key)
-    inputs = sparse.csr_matrix(inputs[:, genes])
-    if likelihood == "gaussian":
-        return Expression(inputs, inputs, None, genes)
-    return Expression(inputs, sparse.csr_matrix(x[:, genes]), np.log(library).astype(np.float32), genes)
-
-
-def _require_nonempty(library: np.ndarray, *, name: str) -> None:
-    empty = int((library == 0).sum())
-    if empty:
+    x, counts = expression(adata, layer), likelihood != "gaussian"
+    library, smallest, largest = np.zeros(adata.n_obs), np.inf, -np.inf
+    for rows, block in row_blocks(x, name=name, nonnegative=counts):
+        if counts:
+            require_counts(block, name=name)
+        library[rows] = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+        if block.size:
+            smallest, largest = min(smallest, block.min()), max(largest, block.max())
+    is_raw = counts or (smallest >= 0 and largest > _LARGEST_LOGARITHM)
+    if is_raw and (empty := int((library == 0).sum())):
         raise ValueError(
             f"{name} has {empty} empty spots (zero counts). Run scanpy.pp.filter_cells(adata, min_counts=1) and "
             "compute the spatial graph again."
         )
-
-
-def _log_normalize(x: sparse.csr_matrix, library: np.ndarray) -> sparse.csr_matrix:
-    scaled = sparse.diags((TARGET_SUM / library).astype(np.float32)) @ x
-    return sparse.csr_matrix(scaled.log1p(), dtype=np.float32)
-
-
-def _variable_genes(
-    adata: AnnData, x: sparse.csr_matrix, n_top_genes: int, likelihood: str, batch_key: str | None
-) -> np.ndarray:
-    """Return the positions of highly variable genes, or of all that are expressed if there are no more."""
-    expressed = np.flatnonzero(np.asarray(abs(x).sum(axis=0)).ravel() > 0)
-    if expressed.size == 0:
-        raise ValueError("No gene is expressed in any spot.")
-    if expressed.size <= n_top_genes:
-        return expressed
-    import anndata as ad
-    import scanpy as sc
-
-    subset = ad.AnnData(sparse.csr_matrix(x[:, expressed]), obs=adata.obs[[batch_key]] if batch_key else None)
-    options = {"n_top_genes": n_top_genes, "batch_key": batch_key}
-    if likelihood == "gaussian":
-        sc.pp.highly_variable_genes(subset, flavor="seurat", **options)
-    else:
-        _variable_counts(subset, options)
-    return expressed[subset.var["highly_variable"].to_numpy()]
-
-
-def _variable_counts(adata: AnnData, options: dict[str, object]) -> None:
-    """Mark highly variable genes of counts, widening the span of the fit where few counts make it singular."""
-    import scanpy as sc
-
-    for span in (0.3, 0.6, 1.0):
-        try:
-            sc.pp.highly_variable_genes(adata, flavor="seurat_v3", span=span, **options)
-        except ValueError as error:  # scikit-misc's loess: many genes share one mean, so the local fit is singular
-            if "singular" not in str(error) or span == 1.0:
-                raise
-        else:
-            return
+    if is_raw and not counts:
+        log.info("%s was normalised to %g per spot and log-transformed.", name, TARGET_SUM)
+    if in_memory(x):
+        # A copy: scipy would otherwise sort the user's own arrays, which x shares
+        x = sparse.csr_matrix(x, dtype=np.float32).sorted_indices()
+    whole = Expression(x, None, np.arange(adata.n_vars), library if is_raw else None, counts)
+    genes = variable_genes(whole, n_top_genes)
+    if in_memory(x):
+        x = x if genes.size == adata.n_vars else sparse.csr_matrix(x[:, genes])
+        return Expression(x, None, genes, whole.library, counts)
+    return Expression(x, genes, genes, whole.library, counts)

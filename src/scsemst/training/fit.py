@@ -112,11 +112,15 @@ def fit(
 
 def _optimizer(model: SemST, preset: Preset) -> torch.optim.Optimizer:
     """Let what started from principal components move slowly, and what started at random catch up with it."""
-    encoder = [model.spatial_view, model.feature_view, model.to_latent]
-    slow = [p for module in encoder if module is not None for p in module.parameters()]
-    ids = {id(p) for p in slow}
-    fast = [p for p in model.parameters() if id(p) not in ids]
-    groups = [{"params": slow, "lr": preset.encoder_learning_rate}, {"params": fast, "lr": preset.learning_rate}]
+    parts = [
+        ((model.spatial_view, model.feature_view, model.to_latent), preset.encoder_learning_rate),
+        ((model.fsm,), preset.modulation_learning_rate),
+        ((model.decoder, model.likelihood), preset.learning_rate),
+    ]
+    groups = [
+        {"params": [p for module in modules if module is not None for p in module.parameters()], "lr": rate}
+        for modules, rate in parts
+    ]
     return torch.optim.Adam(groups, weight_decay=preset.weight_decay)
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LIKELIHOODS", "build_model"]
 
+# Spots that the decoder's start is estimated from.
+_START_SPOTS = 50_000
+
 LIKELIHOODS = {"zinb": nn.ZINB, "nb": nn.NB, "poisson": nn.Poisson, "gaussian": nn.Gaussian}
 
 
@@ -47,7 +50,7 @@ def build_model(
     seed
         Of the weights.
     """
-    n_genes = expression.inputs.shape[1]
+    n_genes = expression.genes.size
     loadings, mean = (torch.from_numpy(array) for array in components)
     hidden, view = preset.hidden_channels, preset.view_channels
     if preset.warm_start:  # no more components than genes or spots
@@ -77,12 +80,15 @@ def build_model(
 @torch.no_grad()
 def _start_decoder(likelihood: nn.Likelihood, expression: Expression) -> None:
     """Start at each gene's share of all counts, or its mean and spread, so that training need not find them."""
-    targets = expression.targets
+    n = expression.n_spots
+    spots = np.arange(n) if n <= _START_SPOTS else np.linspace(0, n - 1, _START_SPOTS).astype(np.int64)
+    _, targets = expression.rows(spots)
     mean = np.asarray(targets.mean(axis=0)).ravel()
-    if expression.log_library is None:
+    if expression.counts:
+        # A pseudocount of one: a gene may be absent from these spots
+        mean = np.log((mean * spots.size + 1) / (expression.library[spots].sum() + 1))
+    else:
         second_moment = np.asarray(targets.multiply(targets).mean(axis=0)).ravel()
         scale = np.sqrt(np.maximum(second_moment - mean**2, 1e-6))
         likelihood.per_gene["log_scale"].copy_(torch.from_numpy(np.log(scale)))
-    else:
-        mean = np.log(mean / np.exp(expression.log_library).mean())
     likelihood.heads["mean"].bias.copy_(torch.from_numpy(mean))

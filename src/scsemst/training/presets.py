@@ -42,9 +42,13 @@ class Preset:
     balanced_neighbors: bool
     """See :class:`scsemst.nn.NeighborLoss`."""
     learning_rate: float
-    """Of Adam, for decoder and modulation."""
+    """Of Adam, for the decoder."""
     encoder_learning_rate: float
     """Of Adam, for both views and the map to the latent space."""
+    modulation_learning_rate: float
+    """Of Adam, for the modulation by semantics."""
+    semantic_hops: int
+    """How often the semantic vectors are averaged over the spatial graph before they modulate."""
     weight_decay: float
     """Of Adam."""
     epochs: int
@@ -66,12 +70,14 @@ PRESETS = {
         decoder_channels=64,
         n_neighbors=15,
         per_spot=(),
-        gene_prior=0.5,
+        gene_prior=0.0,
         neighbor_weight=0.1,
         redundancy_weight=0.1,
         balanced_neighbors=True,
         learning_rate=5e-3,
         encoder_learning_rate=1e-5,
+        modulation_learning_rate=1e-4,
+        semantic_hops=2,
         weight_decay=0.0,
         epochs=30,
         readout_hops=1,
@@ -94,6 +100,8 @@ PRESETS = {
         balanced_neighbors=False,
         learning_rate=1e-3,
         encoder_learning_rate=1e-3,
+        modulation_learning_rate=1e-3,
+        semantic_hops=0,
         weight_decay=5e-4,
         epochs=100,
         readout_hops=0,

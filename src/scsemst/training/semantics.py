@@ -10,14 +10,29 @@ from .._checks import require_finite, require_key
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from scipy import sparse
 
 __all__ = ["read_gene_vectors", "read_semantics"]
 
 _FIX = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key=None to train without semantics."
 
 
-def read_semantics(adata: AnnData, key: str | None) -> np.ndarray | None:
-    """Return the spots' semantic vectors, centred and scaled to unit mean variance, shape `(n_obs, d)`."""
+def read_semantics(
+    adata: AnnData, key: str | None, *, average: sparse.csr_matrix, n_hops: int = 0
+) -> np.ndarray | None:
+    """Return the spots' semantic vectors, centred and scaled to unit mean variance, shape `(n_obs, d)`.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with `obsm[key]`.
+    key
+        Key in `obsm`; nothing is read without.
+    average
+        See :func:`~scsemst.training.components.averaging_operator`.
+    n_hops
+        How often to average the vectors over the spatial graph: one spot's few counts make a noisy sentence.
+    """
     if key is None:
         return None
     vectors = np.asarray(require_key(adata, "obsm", key, fix=_FIX), dtype=np.float32)
@@ -25,10 +40,13 @@ def read_semantics(adata: AnnData, key: str | None) -> np.ndarray | None:
     if vectors.ndim != 2 or vectors.shape[1] == 0:
         raise ValueError(f"{name} must be spots × features, found shape {vectors.shape}. {_FIX}")
     require_finite(vectors, name=name)
+    size = float(np.abs(vectors).max(initial=0))
+    for _ in range(n_hops):
+        vectors = average @ vectors
     vectors = vectors - vectors.mean(axis=0)
     # One scale for all features: their relative sizes carry meaning, their absolute size depends on the model.
     scale = np.sqrt(vectors.var(axis=0).mean())
-    if scale == 0:
+    if scale <= 1e-6 * size:
         raise ValueError(f"{name} is the same for every spot: it says nothing about domains. {_FIX}")
     return vectors / scale
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from scsemst.graphs import feature_graph, gene_mixing, spatial_graph
+from scsemst.graphs import gene_mixing, spatial_graph
 
-from .batch import make_batch
-from .components import averaging_operator, spatial_components
+from .batches import Batches, automatic_batch_size
+from .components import averaging_operator
 from .expression import read_expression
 from .fit import fit
 from .model import build_model
 from .semantics import read_gene_vectors, read_semantics
+from .start import project, start_components
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from .fit import History
     from .presets import Preset
 
-__all__ = ["Trained", "override", "train"]
+__all__ = ["Trained", "override", "principal_axes", "train"]
 
 # Principal components in which spots of like expression are found.
 N_FEATURE_COMPONENTS = 30
+# Fewest passes over a slice that takes many steps for each.
+MIN_EPOCHS = 3
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Trained:
     history: History
     genes: np.ndarray
     """Positions of the genes that the model reads."""
+    batch_size: int
+    """Most spots of a training step."""
 
 
 def train(
@@ -55,6 +60,7 @@ def train(
     likelihood: str,
     device: torch.device,
     rng: np.random.Generator,
+    batch_size: int | None = None,
     progress: bool = True,
 ) -> Trained:
     """Train SemST on a slice; `adata` is only read.
@@ -62,47 +68,58 @@ def train(
     Parameters are those of :func:`scsemst.tl.semst`.
     """
     spatial = spatial_graph(adata, neighbors_key)
-    semantics = read_semantics(adata, semantics_key)
+    average = averaging_operator(spatial)
+    semantics = read_semantics(adata, semantics_key, average=average, n_hops=preset.semantic_hops)
     expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood)
     mixing = None
     if preset.gene_prior and (vectors := read_gene_vectors(adata, semantics_key)) is not None:
         mixing = gene_mixing(vectors[expression.genes], preset.gene_prior)
 
-    seed = int(rng.integers(2**31))
-    average = averaging_operator(spatial)
-    loadings, mean = spatial_components(expression.inputs, average, preset.hidden_channels, gene_mixing=mixing)
-    feature = None
+    components = start_components(expression, spatial, preset.hidden_channels, gene_mixing=mixing, rng=rng)
+    projected = None
     if preset.feature_view:
-        leading = loadings[:, :N_FEATURE_COMPONENTS]
-        projected = expression.inputs @ (leading if mixing is None else mixing @ leading)
-        feature = feature_graph(average @ (average @ projected), preset.n_neighbors, random_state=seed)
-
+        projected = project(expression, components[0][:, :N_FEATURE_COMPONENTS], mixing)
+        projected = average @ (average @ projected)
     model = build_model(
         expression,
         preset,
         likelihood=likelihood,
         n_latent=preset.n_latent,
         semantic_channels=None if semantics is None else semantics.shape[1],
-        components=(loadings, mean),
-        seed=seed,
+        components=components,
+        seed=int(rng.integers(2**31)),
     ).to(device)
-    batch = make_batch(
-        expression.inputs,
-        expression.targets,
-        expression.log_library,
+    batch_size = batch_size or automatic_batch_size(adata.n_obs, expression.genes.size, preset.hidden_channels)
+    batches = Batches(
+        expression,
         spatial,
-        feature,
+        projected,
         semantics,
-        core=adata.n_obs,
-        gene_mixing=mixing,
+        mixing,
+        batch_size=batch_size,
+        n_neighbors=preset.n_neighbors,
         normalization=preset.normalization,
-    ).to(device)
-    history = fit(model, [batch], preset, epochs=preset.epochs, rng=rng, progress=progress)
-    with torch.no_grad():
-        latent = model(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics).cpu().numpy()
+        device=device,
+    )
+    # As many steps as over the whole slice, but every spot is seen
+    epochs = max(min(preset.epochs, MIN_EPOCHS), -(-preset.epochs // len(batches)))
+    history = fit(model, batches, preset, epochs=epochs, rng=rng, progress=progress)
+    latent = encode(model, batches)
     for _ in range(preset.readout_hops):
         latent = average @ latent
-    return Trained(model, principal_axes(latent), history, expression.genes)
+    return Trained(model, principal_axes(latent), history, expression.genes, batch_size)
+
+
+@torch.no_grad()
+def encode(model: SemST, batches: Batches) -> np.ndarray:
+    """Return the latent vectors of all spots, shape `(n_spots, n_latent)`."""
+    out: np.ndarray | None = None
+    for batch, core in zip(batches, batches.parts, strict=True):
+        latent = model(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics)[batch.core].cpu().numpy()
+        if out is None:
+            out = np.empty((batches.expression.n_spots, latent.shape[1]), dtype=np.float32)
+        out[core] = latent
+    return out
 
 
 def principal_axes(latent: np.ndarray) -> np.ndarray:

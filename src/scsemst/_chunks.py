@@ -1,0 +1,73 @@
+"""Expression matrices of any kind, read block by block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from ._checks import require_finite, require_nonnegative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["in_memory", "row_blocks", "take_rows"]
+
+_CHUNK_VALUES = 2**24
+"""Values per chunk were it dense: bounds the memory whatever the shape."""
+
+
+def in_memory(x: Any) -> bool:
+    """Whether a matrix is an array or a sparse matrix in memory, not backed by a file and not lazy."""
+    return isinstance(x, np.ndarray) or sparse.issparse(x)
+
+
+def row_blocks(
+    x: Any, *, name: str, nonnegative: bool = True, progress: str | None = None
+) -> Iterator[tuple[slice, Any]]:
+    """Yield slices of rows and their values in memory, checked to be finite and, if asked, not negative.
+
+    Parameters
+    ----------
+    x
+        Shape `(n_obs, n_vars)`: dense, CSR, CSC, backed or dask.
+    name
+        What error messages call `x`.
+    nonnegative
+        Whether negative values are an error.
+    progress
+        Title of a progress bar, none without.
+    """
+    from tqdm.auto import tqdm
+
+    n_obs, n_vars = x.shape
+    lazy = hasattr(x, "dask")
+    if lazy:
+        x = x.rechunk({1: -1}) if len(x.chunks[1]) > 1 else x
+        bounds = np.concatenate([[0], np.cumsum(x.chunks[0])])
+    else:
+        step = max(1, _CHUNK_VALUES // max(1, n_vars))
+        bounds = np.append(np.arange(0, n_obs, step), n_obs)
+    spans = zip(bounds[:-1], bounds[1:], strict=True)
+    bar = tqdm(spans, total=len(bounds) - 1, desc=progress, unit="chunk", delay=2, disable=progress is None)
+    for i, (start, stop) in enumerate(bar):
+        rows = slice(int(start), int(stop))
+        block = x.blocks[i].compute() if lazy else x[rows]
+        block = sparse.csr_array(block) if sparse.issparse(block) else np.asarray(block)
+        require_finite(block, name=name)
+        if nonnegative:
+            require_nonnegative(block, name=name)
+        yield rows, block
+
+
+def take_rows(x: Any, rows: np.ndarray) -> sparse.csr_matrix:
+    """Return some rows of a matrix of any kind, in the order asked for, as float32 CSR."""
+    if in_memory(x):
+        block = x[rows]
+    else:  # files are read in order
+        order = np.argsort(rows, kind="stable")
+        block = x[rows[order]]
+        block = block.compute() if hasattr(block, "dask") else block
+        block = block[np.argsort(order, kind="stable")]
+    return sparse.csr_matrix(block, dtype=np.float32)

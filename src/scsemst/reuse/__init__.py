@@ -1,0 +1,1 @@
+"""A trained model beyond its own slice: genes aligned, domains read out, weights kept on disk."""

@@ -1,0 +1,44 @@
+"""The network's shape as plain values, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scsemst import nn
+from scsemst.training.model import LIKELIHOODS
+
+if TYPE_CHECKING:
+    from scsemst.nn import SemST
+
+__all__ = ["build_module", "describe_module"]
+
+
+def describe_module(module: SemST) -> dict[str, Any]:
+    """Return what :func:`build_module` needs."""
+    likelihood, fsm, view = module.likelihood, module.fsm, module.spatial_view
+    names = {cls: name for name, cls in LIKELIHOODS.items()}
+    return {
+        "in_channels": view.first.in_channels,
+        "hidden_channels": view.first.out_channels,
+        "view_channels": view.second.out_channels,
+        "n_latent": module.to_latent[-1].out_features,
+        "latent_layers": sum(hasattr(layer, "out_features") for layer in module.to_latent),
+        "semantic_channels": None if fsm is None else fsm.semantic_channels,
+        "feature_view": module.feature_view is not None,
+        "activation": view.activation,
+        "likelihood": names[type(likelihood)],
+        "decoder_channels": likelihood.in_channels,
+        "per_spot": [name for name in likelihood.heads if name != "mean"],
+    }
+
+
+def build_module(description: dict[str, Any]) -> SemST:
+    """Return a network of that shape, with any weights."""
+    import torch
+
+    shape = dict(description)
+    n_genes = shape.pop("in_channels")
+    cls = LIKELIHOODS[shape.pop("likelihood")]
+    with torch.random.fork_rng(devices=[]):
+        likelihood = cls(shape.pop("decoder_channels"), n_genes, per_spot=tuple(shape.pop("per_spot")))
+        return nn.SemST(n_genes, likelihood, **shape).eval()

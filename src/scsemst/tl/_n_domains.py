@@ -1,0 +1,105 @@
+"""How many domains a representation holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import _keys
+from .._checks import require_finite, require_integer, require_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+    from .._types import Seed
+
+
+def n_domains(
+    adata: AnnData,
+    candidates: Sequence[int] = range(2, 20),
+    *,
+    use_rep: str = _keys.embedding(_keys.SEMST),
+    n_repeats: int = 7,
+    min_spots: int = 40,
+    rng: Seed = 0,
+    progress: bool = True,
+) -> int:
+    """Choose the number of domains, without labels.
+
+    Runs of the mixture on random parts of the spots and different numbers of dimensions are compared
+    (:cite:p:`Varrone_2024` compares runs of different seeds): a good number of domains gives the same domains again, and
+    those of one domain more or less are not far from them. To that the elbow of the Bayesian information criterion is
+    added. An annotation is one way to divide a tissue among several, so look at the second best, too:
+    :func:`scsemst.pl.n_domains`.
+
+    Parameters
+    ----------
+    adata
+        Annotated data matrix.
+    candidates
+        Numbers of domains to choose from, consecutive or not.
+    use_rep
+        Key in `obsm` of the representation, dimensions by decreasing variance, shape `(n_obs, n_features)`.
+    n_repeats
+        Runs of each candidate.
+    min_spots
+        Candidates that leave fewer spots per domain on average are not scored.
+    rng
+        Seed or generator.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    The candidate of highest score. Sets the following field:
+
+    `adata.uns["n_domains"]` : :class:`dict`
+        `"n_domains"`, the candidate returned; `"scores"`, a :class:`~pandas.DataFrame` with the columns `n_domains`,
+        `stability` (mean Fowlkes–Mallows index), `bic` (per spot; lower is better), `elbow` and `score`; and
+        `"params"`.
+
+    Raises
+    ------
+    KeyError
+        If `use_rep` is not in `adata.obsm`.
+    ValueError
+        If the representation has NaN values, or no candidate leaves `min_spots` per domain.
+
+    See Also
+    --------
+    scsemst.tl.domains : domains by their number.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import scsemst
+    >>> adata = scsemst.datasets.dlpfc()[:500, :300].copy()
+    >>> sc.pp.pca(adata, n_comps=10)
+    >>> k = scsemst.tl.n_domains(adata, [2, 4, 8], use_rep="X_pca", n_repeats=2)
+    >>> k in [2, 4, 8]
+    True
+    """
+    import pandas as pd
+
+    from ..domains.stability import fit_stability
+
+    z = require_key(adata, "obsm", use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
+    z = np.asarray(z)
+    require_finite(z, name=f"adata.obsm[{use_rep!r}]")
+    min_spots = require_integer(min_spots, name="min_spots", minimum=1)
+    found = fit_stability(z, candidates, n_repeats=n_repeats, min_spots=min_spots, rng=rng, progress=progress)
+
+    params = {"use_rep": use_rep, "n_repeats": n_repeats, "min_spots": min_spots}
+    if isinstance(rng, (int, np.integer)):
+        params["rng"] = int(rng)
+    columns = {name: getattr(found, name) for name in ("stability", "bic", "elbow", "score")}
+    index = pd.Index([str(k) for k in found.candidates], dtype=object)  # object: 0.12 can't write string indexes
+    adata.uns[_keys.N_DOMAINS] = {
+        "n_domains": found.best,
+        "scores": pd.DataFrame({"n_domains": found.candidates, **columns}, index=index),
+        "params": params,
+    }
+    return found.best

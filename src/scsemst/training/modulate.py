@@ -1,0 +1,236 @@
+"""Training of semantic modulation for an embedding computed elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from scsemst.nn import FSM, Observed
+
+from .fit import History
+from .model import LIKELIHOODS, _start_decoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .expression import Expression
+
+__all__ = ["Modulation", "Standard", "load_fsm", "store_fsm", "train_modulation"]
+
+DECODER_CHANNELS = 64
+BATCH_SIZE = 4096
+_WEIGHTS = "weights"
+
+
+class Standard(NamedTuple):
+    """How semantic vectors were standardised: `(vectors - mean) / scale`."""
+
+    mean: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, vectors: np.ndarray) -> Standard:
+        """One scale for all features: their relative sizes carry meaning, their absolute size depends on the model."""
+        return cls(vectors.mean(axis=0), float(np.sqrt(vectors.var(axis=0).mean())))
+
+    def apply(self, vectors: np.ndarray) -> np.ndarray:
+        """Standardise vectors of shape `(n, d)`."""
+        return ((vectors - self.mean) / self.scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Modulation:
+    """A trained modulation and what it does to each spot."""
+
+    fsm: FSM
+    alpha: np.ndarray
+    """Shape `(n_obs, n_features)`."""
+    beta: np.ndarray
+    """In units of the embedding, shape `(n_obs, n_features)`."""
+    feature_scale: float
+    """What the embedding was divided by before it was modulated."""
+    history: History
+
+
+class _Decoded(nn.Module):
+    """Modulation, then a decoder of counts."""
+
+    def __init__(self, in_channels: int, semantic_channels: int, hidden_channels: int, likelihood: nn.Module) -> None:
+        super().__init__()
+        self.fsm = FSM(in_channels, semantic_channels, hidden_channels)
+        self.decoder = nn.Sequential(nn.Linear(in_channels, likelihood.in_channels), nn.SiLU())
+        self.likelihood = likelihood
+
+    def loss(self, z: Tensor, semantics: Tensor, observed: Observed, log_library: Tensor | None) -> Tensor:
+        return self.likelihood.loss(self.decoder(self.fsm(z, semantics)), observed, log_library)
+
+
+class _Batch(NamedTuple):
+    z: Tensor
+    semantics: Tensor
+    observed: Observed
+    log_library: Tensor | None
+
+
+def train_modulation(
+    embedding: np.ndarray,
+    semantics: np.ndarray,
+    expression: Expression,
+    *,
+    likelihood: str,
+    hidden_channels: int,
+    epochs: int,
+    learning_rate: float,
+    device: torch.device,
+    rng: np.random.Generator,
+    patience: int = 5,
+    tolerance: float = 1e-4,
+    progress: bool = True,
+) -> Modulation:
+    """Learn to modulate an embedding by semantics so that a decoder explains the counts best from the result.
+
+    The global random state is left as it was. Training stops once the objective has improved by less than
+    `tolerance` of its value, on average per epoch, over the last `patience` epochs.
+
+    Parameters
+    ----------
+    embedding
+        Shape `(n_obs, n_features)`; only read.
+    semantics
+        Standardised semantic vectors, shape `(n_obs, d)`.
+    expression
+        What the decoder explains.
+    likelihood
+        Key of :data:`~scsemst.training.model.LIKELIHOODS`.
+    hidden_channels
+        Of the modulation.
+    epochs
+        Most passes over all spots.
+    learning_rate
+        Of Adam.
+    device
+        Where to train.
+    rng
+        Draws the weights and the order of batches.
+    patience
+        Epochs over which the improvement is judged.
+    tolerance
+        Relative improvement per epoch that counts as none.
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    FloatingPointError
+        If the objective becomes NaN or infinite.
+    """
+    # Only scaled, not centred: (1 + α) ⊙ z + β then holds for the embedding as the user knows it.
+    scale = np.float32(np.sqrt(embedding.var(axis=0).mean()))
+    n_genes = expression.targets.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(rng.integers(2**31)))
+        decoder = LIKELIHOODS[likelihood](DECODER_CHANNELS, n_genes)
+        model = _Decoded(embedding.shape[1], semantics.shape[1], hidden_channels, decoder)
+    _start_decoder(model.likelihood, expression)
+    model.to(device)
+    batches = _batches(embedding / scale, semantics, expression, device, rng)
+    history = _fit(model, batches, epochs, learning_rate, rng, patience, tolerance, progress)
+    alpha, beta = affine(model.fsm, semantics)
+    return Modulation(model.fsm.cpu(), alpha, beta * scale, float(scale), history)
+
+
+@torch.no_grad()
+def affine(fsm: FSM, semantics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return α and β of a trained modulation, each of shape `(n_obs, n_features)`."""
+    device = next(fsm.parameters()).device
+    parts = [fsm.affine(part.to(device)) for part in torch.from_numpy(semantics).split(BATCH_SIZE)]
+    alpha, beta = (torch.cat(list(part)).cpu().numpy() for part in zip(*parts, strict=True))
+    return alpha, beta
+
+
+def _batches(
+    z: np.ndarray, semantics: np.ndarray, expression: Expression, device: torch.device, rng: np.random.Generator
+) -> list[_Batch]:
+    """Cut the spots at random into batches of alike size."""
+    n_obs = len(z)
+    order = rng.permutation(n_obs) if n_obs > BATCH_SIZE else np.arange(n_obs)
+    batches = []
+    for rows in np.array_split(order, -(-n_obs // BATCH_SIZE)):
+        library = None if expression.log_library is None else torch.from_numpy(expression.log_library[rows]).to(device)
+        observed = Observed(expression.targets[rows]).to(device)
+        tensors = [torch.from_numpy(np.asarray(part[rows], dtype=np.float32)).to(device) for part in (z, semantics)]
+        batches.append(_Batch(*tensors, observed, library))
+    return batches
+
+
+def _fit(
+    model: _Decoded,
+    batches: list[_Batch],
+    epochs: int,
+    learning_rate: float,
+    rng: np.random.Generator,
+    patience: int,
+    tolerance: float,
+    progress: bool,
+) -> History:
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    n_obs = sum(len(batch.z) for batch in batches)
+    history = History()
+    with tqdm(total=epochs, desc="modulation", unit="epoch", disable=not progress, leave=False) as bar:
+        for _ in range(epochs):
+            total = 0.0
+            for i in rng.permutation(len(batches)):
+                loss = model.loss(*batches[i])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                total += len(batches[i].z) * loss.item() / n_obs
+            history.append({"loss": total})
+            if not np.isfinite(total):
+                raise FloatingPointError(
+                    f"Training diverged in epoch {history.stopped_epoch}: the objective is {total}. "
+                    "Check expression and embedding for extreme values, or lower learning_rate."
+                )
+            bar.update()
+            bar.set_postfix(loss=f"{total:.4f}")
+            losses = history.terms["loss"]
+            if len(losses) > patience and losses[-patience - 1] - total < patience * tolerance * abs(total):
+                history.converged = True
+                break
+    model.eval()
+    return history
+
+
+def store_fsm(fsm: FSM, standard: Standard, *, feature_scale: float = 1.0) -> dict[str, Any]:
+    """Return a modulation's weights and the scales of what it reads and changes, in types that h5ad can store.
+
+    Parameters
+    ----------
+    fsm
+        Trained modulation.
+    standard
+        How the semantic vectors were standardised for it.
+    feature_scale
+        What the features were divided by for it.
+    """
+    return {
+        _WEIGHTS: {name: value.detach().cpu().numpy().copy() for name, value in fsm.state_dict().items()},
+        "semantics_mean": standard.mean,
+        "semantics_scale": standard.scale,
+        "feature_scale": feature_scale,
+    }
+
+
+def load_fsm(record: Mapping[str, Any]) -> tuple[FSM, Standard]:
+    """Return the modulation that :func:`store_fsm` recorded, and how to standardise semantic vectors for it."""
+    weights = {name: torch.from_numpy(np.array(value)) for name, value in record[_WEIGHTS].items()}
+    n_hidden, n_semantic = weights["head.1.weight"].shape
+    with torch.random.fork_rng(devices=[]):  # weights are drawn before they are overwritten
+        fsm = FSM(weights["to_affine.2.weight"].shape[0] // 2, n_semantic, n_hidden)
+    fsm.load_state_dict(weights)
+    return fsm.eval(), Standard(np.asarray(record["semantics_mean"]), float(record["semantics_scale"]))

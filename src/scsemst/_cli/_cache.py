@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from .._settings import settings
+from ..language.cache import FILE_NAME, cache_clear
 
 if TYPE_CHECKING:
     import argparse
@@ -31,12 +32,17 @@ def info(args: argparse.Namespace) -> int:
 
 def clear(args: argparse.Namespace) -> int:
     """Delete what the cache holds; the folder itself stays."""
-    freed = sum(file.stat().st_size for file in _files(settings.cache_dir))
+    before = sum(file.stat().st_size for file in _files(settings.cache_dir))
+    # SQLite empties its own file: to remove it under a process that writes to it could damage what that one writes
+    cache_clear()
     for entry in settings.cache_dir.glob("*"):
+        if entry.name.startswith(FILE_NAME):
+            continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
             entry.unlink()
+    freed = before - sum(file.stat().st_size for file in _files(settings.cache_dir))
     print(f"{settings.cache_dir}: {_readable(freed)} freed")
     return 0
 

@@ -139,7 +139,12 @@ def gene_semantics(
         "target_sum": target_sum,
         "template": template,
         "model": str(model) if isinstance(model, str) or hasattr(model, "__fspath__") else type(model).__name__,
-        **{key: value for key, value in encoder_options.items() if isinstance(value, (str, int, float, bool))},
+        # Not base_url: an address can carry a password. The model's id in `report` names the host without it.
+        **{
+            key: value
+            for key, value in encoder_options.items()
+            if key != "base_url" and isinstance(value, (str, int, float, bool))
+        },
     }
     adata = adata.copy() if copy else adata
     adata.obsm[key_added] = spots.vectors

@@ -75,7 +75,15 @@ def spot_weights(
 
 
 def attribute(
-    fsm: FSM, semantics: np.ndarray, domains: np.ndarray, weights: SpotWeights, vectors: np.ndarray, *, n_steps: int
+    fsm: FSM,
+    semantics: np.ndarray,
+    domains: np.ndarray,
+    weights: SpotWeights,
+    vectors: np.ndarray,
+    *,
+    n_steps: int,
+    average: sparse.csr_matrix | None = None,
+    n_hops: int = 0,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return, for each domain, the genes' contributions through α and through β, each of shape `(n_vars,)`.
 
@@ -93,6 +101,10 @@ def attribute(
         Gene vectors, divided by what the semantic vectors were divided by; shape `(n_vars, d)`.
     n_steps
         Steps of the integral.
+    average
+        What the semantic vectors were averaged with, see :func:`~scsemst.training.components.averaging_operator`.
+    n_hops
+        How often they were.
     """
     s = torch.from_numpy(np.asarray(semantics, dtype=np.float32))
     with torch.no_grad():
@@ -109,6 +121,8 @@ def attribute(
             chosen[1 - part] = 0
             gradient = np.zeros(semantics.shape)
             gradient[rows] = _integrated_gradient(fsm, s[rows], chosen.view(-1), n_steps) / len(rows)
+            for _ in range(n_hops):
+                gradient = average.T @ gradient
             parts.append((weights.transposed_product(gradient, filled) * vectors).sum(axis=1))
         found.append((parts[0], parts[1]))
     return found

@@ -167,6 +167,6 @@ def _matrix(adata: AnnData, key: str, *, fix: str) -> np.ndarray:
     if x.ndim != 2 or x.shape[1] == 0:
         raise ValueError(f"{name} must be spots × features, found shape {x.shape}. {fix}")
     require_finite(x, name=name)
-    if not x.var(axis=0).any():
+    if np.sqrt(x.var(axis=0).mean()) <= 1e-6 * np.abs(x).max(initial=0):
         raise ValueError(f"{name} is the same for every spot: there is nothing to modulate. {fix}")
     return x

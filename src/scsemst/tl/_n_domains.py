@@ -30,7 +30,7 @@ def n_domains(
     """Choose the number of domains, without labels.
 
     Runs of the mixture on random parts of the spots and different numbers of dimensions are compared
-    (:cite:p:`Varrone_2024` compares runs of different seeds): a good number of domains gives the same domains again, and
+    (as CellCharter compares those of different seeds): a good number of domains gives the same domains again, and
     those of one domain more or less are not far from them. To that the elbow of the Bayesian information criterion is
     added. An annotation is one way to divide a tissue among several, so look at the second best, too:
     :func:`scsemst.pl.n_domains`.
@@ -71,6 +71,13 @@ def n_domains(
     See Also
     --------
     scsemst.tl.domains : domains by their number.
+
+    References
+    ----------
+    Varrone, Tavernari, Santamaria-Martínez, Walsh & Ciriello (2024), CellCharter reveals spatial cell niches associated
+    with tissue remodeling and cell plasticity. Nature Genetics 56, 74–84.
+    Fowlkes & Mallows (1983), A method for comparing two hierarchical clusterings. Journal of the American Statistical
+    Association 78, 553–569.
 
     Examples
     --------

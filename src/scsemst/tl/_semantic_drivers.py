@@ -69,6 +69,12 @@ def semantic_drivers(
     --------
     scsemst.pl.modulation : where in the tissue.
 
+    References
+    ----------
+    Sundararajan, Taly & Yan (2017), Axiomatic attribution for deep networks. ICML.
+    Ali, Schnake, Eberle, Montavon, Müller & Wolf (2022), XAI for transformers: better explanations through conservative
+    propagation. ICML.
+
     Examples
     --------
     >>> import scanpy as sc
@@ -104,12 +110,27 @@ def semantic_drivers(
     x = expression(adata, layer)
     require_nonnegative(x, name="The expression")
 
+    from ..graphs.spatial import spatial_graph
     from ..semantics.drivers import attribute, spot_weights
+    from ..training.components import averaging_operator
     from ..training.modulate import load_fsm
 
+    n_hops = int(record["fsm"].get("n_hops", 0))  # tl.semst may read semantics averaged over the spatial graph
+    average = averaging_operator(spatial_graph(adata, record["params"]["neighbors_key"])) if n_hops else None
     weights = spot_weights(x, vectors, spots, target_sum=made.get("target_sum"), name=semantics_key)
     fsm, standard = load_fsm(record["fsm"])
-    parts = attribute(fsm, standard.apply(spots), labels.codes, weights, vectors / standard.scale, n_steps=n_steps)
+    for _ in range(n_hops):
+        spots = average @ spots
+    parts = attribute(
+        fsm,
+        standard.apply(spots),
+        labels.codes,
+        weights,
+        vectors / standard.scale,
+        n_steps=n_steps,
+        average=average,
+        n_hops=n_hops,
+    )
     tables = []
     for domain, (alpha, beta) in zip(labels.categories, parts, strict=True):
         contribution = alpha + beta

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .expression import Expression
 
-__all__ = ["Modulation", "Standard", "load_fsm", "store_fsm", "train_modulation"]
+__all__ = ["Modulation", "Standard", "affine", "load_fsm", "store_fsm", "train_modulation"]
 
 DECODER_CHANNELS = 64
 BATCH_SIZE = 4096
@@ -131,10 +131,9 @@ def train_modulation(
     """
     # Only scaled, not centred: (1 + α) ⊙ z + β then holds for the embedding as the user knows it.
     scale = np.float32(np.sqrt(embedding.var(axis=0).mean()))
-    n_genes = expression.targets.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
-        decoder = LIKELIHOODS[likelihood](DECODER_CHANNELS, n_genes)
+        decoder = LIKELIHOODS[likelihood](DECODER_CHANNELS, expression.genes.size)
         model = _Decoded(embedding.shape[1], semantics.shape[1], hidden_channels, decoder)
     _start_decoder(model.likelihood, expression)
     model.to(device)
@@ -161,8 +160,10 @@ def _batches(
     order = rng.permutation(n_obs) if n_obs > BATCH_SIZE else np.arange(n_obs)
     batches = []
     for rows in np.array_split(order, -(-n_obs // BATCH_SIZE)):
-        library = None if expression.log_library is None else torch.from_numpy(expression.log_library[rows]).to(device)
-        observed = Observed(expression.targets[rows]).to(device)
+        rows.sort()
+        library = expression.log_library(rows)
+        library = None if library is None else torch.from_numpy(library).to(device)
+        observed = Observed(expression.rows(rows)[1]).to(device)
         tensors = [torch.from_numpy(np.asarray(part[rows], dtype=np.float32)).to(device) for part in (z, semantics)]
         batches.append(_Batch(*tensors, observed, library))
     return batches
@@ -206,7 +207,7 @@ def _fit(
     return history
 
 
-def store_fsm(fsm: FSM, standard: Standard, *, feature_scale: float = 1.0) -> dict[str, Any]:
+def store_fsm(fsm: FSM, standard: Standard, *, feature_scale: float = 1.0, n_hops: int = 0) -> dict[str, Any]:
     """Return a modulation's weights and the scales of what it reads and changes, in types that h5ad can store.
 
     Parameters
@@ -217,12 +218,15 @@ def store_fsm(fsm: FSM, standard: Standard, *, feature_scale: float = 1.0) -> di
         How the semantic vectors were standardised for it.
     feature_scale
         What the features were divided by for it.
+    n_hops
+        How often the semantic vectors were averaged over the spatial graph before they were standardised.
     """
     return {
         _WEIGHTS: {name: value.detach().cpu().numpy().copy() for name, value in fsm.state_dict().items()},
         "semantics_mean": standard.mean,
         "semantics_scale": standard.scale,
         "feature_scale": feature_scale,
+        "n_hops": n_hops,
     }
 
 

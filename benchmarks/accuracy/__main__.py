@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
-from .methods import METHODS
-from .settings import SETTINGS
-from .slices import ABLATION_SLICES, SLICES
+# Before numpy is imported: the cores are shared, and more threads than cores are slower than one
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+from .methods import METHODS  # noqa: E402
+from .settings import SETTINGS  # noqa: E402
+from .slices import ABLATION_SLICES, SLICES  # noqa: E402
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -24,55 +24,70 @@ REPRESENTATION = ["knn_purity", "spatial_probe"]
 METRICS = [*AGREEMENT, *COMPACTNESS, *REPRESENTATION]
 
 
-def score_run(labels: np.ndarray, latent: np.ndarray, truth: np.ndarray, coords: np.ndarray) -> dict[str, float]:
-    """Score the spots that a run labelled: agreement on those of them with an annotation, compactness on all."""
+def score_labels(labels: np.ndarray, truth: np.ndarray, coords: np.ndarray) -> dict[str, float]:
+    """Score agreement on the spots with an annotation, compactness on all."""
     scores = {name: getattr(metrics, name)(labels, truth) for name in AGREEMENT}
-    scores |= dict.fromkeys(COMPACTNESS + REPRESENTATION, np.nan)
-    if len(np.unique(labels)) > 1:
-        scores |= {name: getattr(metrics, name)(labels, coords) for name in COMPACTNESS}
-    if latent.shape[1]:
-        scores["knn_purity"] = metrics.knn_purity(latent, truth)
-        scores["spatial_probe"] = metrics.spatial_probe(latent, truth, coords)
-    return scores
+    one = len(np.unique(labels)) < 2
+    return scores | {name: np.nan if one else getattr(metrics, name)(labels, coords) for name in COMPACTNESS}
+
+
+def score_latent(latent: np.ndarray, truth: np.ndarray, coords: np.ndarray) -> dict[str, float]:
+    """Score a representation, if the method has one."""
+    if latent.shape[1] == 0:
+        return dict.fromkeys(REPRESENTATION, np.nan)
+    purity = metrics.knn_purity(latent, truth)
+    return {"knn_purity": purity, "spatial_probe": metrics.spatial_probe(latent, truth, coords)}
 
 
 def score(root: Path = store.RAW, output: Path = CSV) -> pd.DataFrame:
-    """Score what is new or changed among the stored runs, and write one row for each of all."""
-    known = _known(output)
-    rows: list[dict[str, Any]] = []
-    jobs = sorted(store.jobs_stored(root), key=lambda job: job.slice)
-    truth = coords = None
-    loaded = ""
-    for i, job in enumerate(jobs, start=1):
-        digest = hashlib.sha256(job.path(root).read_bytes()).hexdigest()[:10]
-        key = (job.method, job.slice, job.setting, job.seed)
-        if key in known and known[key]["run"] == digest:
-            rows.append(known[key])
+    """Score what is new or changed among the stored runs, and write one row for each of all.
+
+    Rows of runs that are not on this machine stay. The file is written after each slice.
+    """
+    rows = _known(output)
+    by_slice: dict[str, list[store.Job]] = {}
+    for job in store.jobs_stored(root):
+        if job.slice in SLICES and slice_path(job.slice).exists():
+            by_slice.setdefault(job.slice, []).append(job)
+    for name, jobs in by_slice.items():
+        new = {job: digest for job in jobs if rows.get(_key(job), {}).get("run") != (digest := _digest(job.path(root)))}
+        if not new:
             continue
-        if job.slice not in SLICES or not slice_path(job.slice).exists():
-            continue
-        if job.slice != loaded:
-            adata = ad.read_h5ad(slice_path(job.slice))
-            truth = adata.obs[ANNOTATION].astype(object).to_numpy()
-            coords = np.asarray(adata.obsm["spatial"], dtype=float)
-            loaded = job.slice
-            print(f"[{i}/{len(jobs)}] {job.slice}", flush=True)
-        labels, latent, spots, record = store.load(job.path(root))
-        scores = score_run(labels, latent, truth[spots], coords[spots])
-        rows.append(
-            dict(zip(KEYS, key, strict=True))
-            | {name: round(value, 4) for name, value in scores.items()}
-            | {name: record[name] for name in ("n_domains", "n_found", "seconds", "cpu_seconds", "commit")}
-            | {"n_spots": len(spots), "run": digest}
-        )
-    # Rows scored elsewhere stay: their runs need not be on this machine
-    seen = {tuple(row[name] for name in KEYS) for row in rows}
-    rows += [row for key, row in known.items() if key not in seen]
-    table = pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
+        print(f"{name}: {len(new)} runs", flush=True)
+        adata = ad.read_h5ad(slice_path(name))
+        truth = adata.obs[ANNOTATION].astype(object).to_numpy()
+        coords = np.asarray(adata.obsm["spatial"], dtype=float)
+        latents: dict[bytes, dict[str, float]] = {}  # many methods have one latent space for all seeds
+        for job, digest in new.items():
+            labels, latent, spots, record = store.load(job.path(root))
+            same = hashlib.sha256(latent.tobytes() + spots.tobytes()).digest()
+            if same not in latents:
+                latents[same] = score_latent(latent, truth[spots], coords[spots])
+            scores = score_labels(labels, truth[spots], coords[spots]) | latents[same]
+            rows[_key(job)] = (
+                dict(zip(KEYS, _key(job), strict=True))
+                | {metric: round(value, 4) for metric, value in scores.items()}
+                | {field: record[field] for field in ("n_domains", "n_found", "seconds", "cpu_seconds", "commit")}
+                | {"n_spots": len(spots), "run": digest}
+            )
+        _write(rows, output)
+    failures(root).to_csv(output.with_name(output.stem + "_failed.csv"), index=False)
+    print(f"{len(rows)} runs in {output}")
+    return _write(rows, output)
+
+
+def _key(job: store.Job) -> tuple[str, str, str, int]:
+    return (job.method, job.slice, job.setting, job.seed)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+
+
+def _write(rows: dict[tuple, dict[str, Any]], output: Path) -> pd.DataFrame:
+    table = pd.DataFrame(list(rows.values())).sort_values(KEYS, ignore_index=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(output, index=False)
-    failures(root).to_csv(output.with_name(output.stem + "_failed.csv"), index=False)
-    print(f"{len(table)} runs in {output}")
     return table
 
 

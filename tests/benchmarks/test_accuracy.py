@@ -154,6 +154,29 @@ def adata_counts():
     return slices.unlabelled(ad.AnnData(sparse.csr_matrix(counts), obsm={"spatial": np.zeros((200, 2))}))
 
 
+def test_ablations_take_out_one_part_of_tl_semst():
+    from benchmarks.accuracy.methods import semst, semst_ablations
+
+    import scsemst
+
+    adata = slices.unlabelled(scsemst.datasets.dlpfc()[:300, :400])
+    labels, latent = semst.default(adata, 4, 1)
+    same_labels, same_latent = semst_ablations.fit(adata, 4, 1)
+    np.testing.assert_array_equal(same_latent, latent)
+    np.testing.assert_array_equal(same_labels, labels)
+    shuffled, again = (semst_ablations.shuffled(adata, 4, 1)[1] for _ in range(2))
+    np.testing.assert_array_equal(shuffled, again)
+    assert not np.array_equal(shuffled, latent)
+
+    real, wrong = adata.copy(), adata.copy()
+    semst_ablations.write_semantics(real, "real", 0)
+    semst_ablations.write_semantics(wrong, "shuffled", 0)
+    key = semst_ablations.SEMANTICS
+    assert not np.array_equal(real.varm[key], wrong.varm[key])
+    order = [np.lexsort(x.varm[key].T) for x in (real, wrong)]
+    np.testing.assert_array_equal(real.varm[key][order[0]], wrong.varm[key][order[1]])  # same numbers, wrong genes
+
+
 def runs_of(values: dict[tuple[str, str], list[float]], **others) -> pd.DataFrame:
     rows = [
         {"method": method, "slice": name, "seed": seed, "ari": value, **others}

@@ -33,10 +33,16 @@ METHODS = {
     "ten_lines": Method(
         "Ten lines",
         "ten_lines",
-        note="log-normalised, 3000 variable genes, three averages over 6 neighbours, 15 components, tied mixture, best of 5 starts",
+        note="3000 variable genes, log-normalised to their sum, three averages over 6 neighbours, 15 components, tied mixture, best of 5 starts",
     ),
     "ten_lines_one_start": Method(
         "Ten lines, one start", "ten_lines", "one_start", note="one random start instead of five"
+    ),
+    "ten_lines_all_genes": Method(
+        "Ten lines, all genes' sum",
+        "ten_lines",
+        "all_genes",
+        note="normalised to the sum of all genes before the variable ones are chosen; the same where there are fewer than 3000",
     ),
     "ten_lines_10": Method(
         "Ten lines, 10 components", "ten_lines", "ten_components", note="10 components, median library size"
@@ -104,6 +110,7 @@ METHODS = {
     "semst_random": _ablation("random gene vectors", "random"),
     "semst_concatenated": _ablation("no FSM, semantics concatenated", "concatenated"),
     "semst_no_gene_prior": _ablation("no gene–gene prior", "no_gene_prior", "semantics through the FSM only"),
+    "semst_gene_prior": _ablation("half of each gene from its like", "gene_prior", "gene–gene prior of 0.5"),
     "semst_no_spatial_graph": _ablation("no spatial graph", "no_spatial_graph", "each spot is its only neighbour"),
     "semst_no_feature_graph": _ablation("no feature graph", "no_feature_graph"),
     "semst_no_neighbor_loss": _ablation("no neighbour loss", "no_neighbor_loss"),

@@ -77,12 +77,16 @@ def random(adata, n_domains, seed):
 
 
 def concatenated(adata, n_domains, seed):
-    # The field that the preset is to have for this; without it the row says that there is none
+    # Needs a preset with this field; without it the row says that there is none
     return fit(adata, n_domains, seed, modulation="concatenate")
 
 
 def no_gene_prior(adata, n_domains, seed):
     return fit(adata, n_domains, seed, gene_prior=0.0)
+
+
+def gene_prior(adata, n_domains, seed):
+    return fit(adata, n_domains, seed, gene_prior=0.5)
 
 
 def no_spatial_graph(adata, n_domains, seed):

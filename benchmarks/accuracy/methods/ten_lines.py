@@ -10,14 +10,22 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import kneighbors_graph
 
 
-def components(adata: AnnData, *, n_components: int, target_sum: float | None, n_genes: int = 3000) -> np.ndarray:
-    """Principal components of log-normalised expression, averaged three times over 6 neighbours and the spot itself."""
+def components(
+    adata: AnnData, *, n_components: int, target_sum: float | None, genes_first: bool = True, n_genes: int = 3000
+) -> np.ndarray:
+    """Principal components of log-normalised expression, averaged three times over 6 neighbours and the spot itself.
+
+    Variable genes are chosen before normalisation to their sum, or after normalisation to the sum of all.
+    """
     adata = adata.copy()
+    variable = np.ones(adata.n_vars, dtype=bool)
     if n_genes < adata.n_vars:
         sc.pp.highly_variable_genes(adata, flavor="seurat_v3", n_top_genes=n_genes, span=span(adata))
+        variable = adata.var["highly_variable"].to_numpy()
+    adata = adata[:, variable].copy() if genes_first else adata
     sc.pp.normalize_total(adata, target_sum=target_sum)
     sc.pp.log1p(adata)
-    x = adata.X if n_genes >= adata.n_vars else adata.X[:, adata.var["highly_variable"].to_numpy()]
+    x = adata.X if genes_first else adata.X[:, variable]
     graph = kneighbors_graph(np.asarray(adata.obsm["spatial"]), 6)
     mean = (graph + sparse.identity(adata.n_obs, format="csr")) / 7
     for _ in range(3):
@@ -49,6 +57,11 @@ def run(adata: AnnData, n_domains: int, seed: int) -> tuple[np.ndarray, np.ndarr
 def one_start(adata: AnnData, n_domains: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     z = components(adata, n_components=15, target_sum=1e4)
     return mixture(z, n_domains, seed, n_init=1), z
+
+
+def all_genes(adata: AnnData, n_domains: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    z = components(adata, n_components=15, target_sum=1e4, genes_first=False)
+    return mixture(z, n_domains, seed, n_init=5), z
 
 
 def ten_components(adata: AnnData, n_domains: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -48,6 +48,7 @@ def measure(
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")])),
         "PYTHONWARNINGS": "ignore",
+        "OMP_WAIT_POLICY": "passive",  # a thread that waits for another does not burn processor seconds
         **{f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")},
     }
     load = os.getloadavg()[0]

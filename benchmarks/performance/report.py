@@ -81,7 +81,7 @@ def table_profile(record: dict[str, Any]) -> str:
     profile = record.get("profile") or {}
     total = profile.get("profiled_seconds")
     return markdown(
-        ["function", "calls", "seconds", "own seconds", "share"],
+        ["function", "calls", "CPU s", "of its own", "share"],
         [
             [
                 f"`{row['function']}`",

@@ -23,7 +23,7 @@ def fit_consensus(
     n_domains: int,
     *,
     n_dimensions: Sequence[int] = N_DIMENSIONS,
-    n_init: int = 10,
+    n_init: int = 30,
     rng: Seed = 0,
 ) -> np.ndarray:
     """Cluster the leading dimensions of a representation, for several numbers of them, and vote.

@@ -1,0 +1,40 @@
+"""Votes between labelings."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from scsemst.domains.consensus import consensus, fit_consensus
+
+
+def test_errors_that_differ_cancel_out():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1, 2], [50, 30, 20])
+    labelings = []
+    for _ in range(7):
+        labels = rng.permutation(3)[truth]  # the same domains under other names
+        wrong = rng.choice(100, 15, replace=False)
+        labels[wrong] = rng.integers(3, size=15)
+        labelings.append(labels)
+    single = np.mean([adjusted_rand_score(truth, labels) for labels in labelings])
+    vote = consensus(labelings, 3)
+    assert adjusted_rand_score(truth, vote) > max(0.95, single)
+    assert np.array_equal(np.bincount(vote), np.sort(np.bincount(vote))[::-1])
+
+
+def test_no_domain_is_lost():
+    # Each labeling has a tiny domain elsewhere: the vote would leave it empty
+    labelings = [np.zeros(30, dtype=int) for _ in range(3)]
+    for i, labels in enumerate(labelings):
+        labels[10:20] = 1
+        labels[5 * i] = 2
+    assert set(consensus(labelings, 3)) == {0, 1, 2}
+
+
+def test_representation_narrower_than_any_choice():
+    rng = np.random.default_rng(1)
+    z = rng.normal(size=(90, 2)) + np.repeat([[0, 0], [20, 0], [0, 20]], 30, axis=0)
+    labels = fit_consensus(z, 3, rng=0)
+    assert adjusted_rand_score(np.repeat([0, 1, 2], 30), labels) == 1
+    assert np.array_equal(labels, fit_consensus(z, 3, rng=0))

@@ -51,8 +51,7 @@ def semst(
         :func:`scsemst.tl.domains` and :func:`scsemst.tl.leiden_domains`.
     semantics_key
         Key in `obsm` of the spots' semantic vectors, from :func:`scsemst.pp.gene_semantics` or
-        :func:`scsemst.pp.spot_semantics`; `None` to train without semantics. If `varm` has gene vectors under the same
-        key, they also serve as a prior on genes.
+        :func:`scsemst.pp.spot_semantics`; `None` to train without semantics.
     neighbors_key
         Key in `obsp` of squidpy's spatial graph.
     layer
@@ -64,7 +63,8 @@ def semst(
         library size as an offset. `"gaussian"` is for data of which no counts exist: such data are normalised and
         log-transformed first if their values are too large for logarithms (above 25).
     preset
-        `"default"`, chosen by the benchmark in the documentation, or `"paper"`, the paper's architecture and settings.
+        `"default"`, or `"paper"` for the paper's architecture and settings; "How it works" in the documentation says how
+        they differ.
     n_latent
         Size of the latent space, the preset's by default.
     epochs

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .labels import size_order
-from .mixture import fit_mixture
+from .mixture import MixtureResult, fit_mixture
 
 if TYPE_CHECKING:
     from .._types import Seed
 
-__all__ = ["consensus", "fit_consensus"]
+__all__ = ["consensus", "fit_consensus", "fit_mixtures"]
 
 N_DIMENSIONS = (6, 8, 10, 12, 15, 18, 20)
 
@@ -48,9 +48,22 @@ def fit_consensus(
     -------
     Labels from 0 to K - 1 by decreasing size, all of which occur, shape `(n,)`.
     """
+    mixtures = fit_mixtures(z, n_domains, n_dimensions=n_dimensions, n_init=n_init, rng=rng)
+    return consensus([mixture.labels for mixture in mixtures], n_domains)
+
+
+def fit_mixtures(
+    z: np.ndarray,
+    n_domains: int,
+    *,
+    n_dimensions: Sequence[int] = N_DIMENSIONS,
+    n_init: int = 30,
+    rng: Seed = 0,
+) -> list[MixtureResult]:
+    """Return the mixtures that :func:`fit_consensus` lets vote; parameters as there."""
     rng = np.random.default_rng(rng)
     sizes = [d for d in n_dimensions if d <= z.shape[1]] or [z.shape[1]]
-    return consensus([fit_mixture(z[:, :d], n_domains, n_init=n_init, rng=rng).labels for d in sizes], n_domains)
+    return [fit_mixture(z[:, :d], n_domains, n_init=n_init, rng=rng) for d in sizes]
 
 
 def consensus(labelings: Sequence[np.ndarray], n_domains: int) -> np.ndarray:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from .. import _keys
-from .._checks import require_in, require_integer
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -115,53 +111,27 @@ def semst(
     >>> adata.obs["semst"].cat.categories.tolist()
     ['0', '1', '2', '3']
     """
-    require_in(preset, ("default", "paper"), name="preset")
-    require_in(likelihood, ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
-    require_integer(n_top_genes, name="n_top_genes", minimum=1)
-    if n_domains is not None:
-        hint = "There cannot be more domains than spots."
-        require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs, hint=hint)
-    for name, value in {"n_latent": n_latent, "epochs": epochs, "batch_size": batch_size}.items():
-        if value is not None:
-            require_integer(value, name=name, minimum=1)
-
-    from scsemst.domains.consensus import fit_consensus
     from scsemst.domains.labels import categorical
-    from scsemst.training import PRESETS, override, resolve_device, run_record, train
+    from scsemst.training.run import run
 
-    settings = override(PRESETS[preset], n_latent=n_latent, epochs=epochs)
-    generator = np.random.default_rng(rng)
-    trained = train(
-        adata,
-        settings,
-        semantics_key=semantics_key,
-        neighbors_key=neighbors_key,
-        layer=layer,
-        n_top_genes=n_top_genes,
-        likelihood=likelihood,
-        device=resolve_device(device),
-        rng=generator,
-        batch_size=batch_size,
-        progress=progress,
-    )
-    labels = None if n_domains is None else categorical(fit_consensus(trained.latent, n_domains, rng=generator))
-
-    params = {
-        "n_domains": n_domains,
+    options = {
         "semantics_key": semantics_key,
         "neighbors_key": neighbors_key,
         "layer": layer,
         "n_top_genes": n_top_genes,
-        "n_genes": trained.genes.size,
         "likelihood": likelihood,
         "preset": preset,
-        "rng": rng if isinstance(rng, int | np.integer) else None,
-        **dataclasses.asdict(settings),
-        "batch_size": trained.batch_size,
+        "n_latent": n_latent,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "device": device,
+        "rng": rng,
+        "progress": progress,
     }
+    result = run(adata, n_domains, options)
     adata = adata.copy() if copy else adata
-    adata.obsm[_keys.embedding(key_added)] = trained.latent
-    if labels is not None:
-        adata.obs[key_added] = labels
-    adata.uns[key_added] = run_record(adata, params, trained.history, semantics_key)
+    adata.obsm[_keys.embedding(key_added)] = result.trained.latent
+    if result.labels is not None:
+        adata.obs[key_added] = categorical(result.labels)
+    adata.uns[key_added] = result.record
     return adata if copy else None

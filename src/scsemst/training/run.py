@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scsemst._checks import require_in, require_integer
-from scsemst.domains.consensus import N_DIMENSIONS, consensus
-from scsemst.domains.mixture import fit_mixture
+from scsemst.domains.consensus import consensus, fit_mixtures
 
 from .device import resolve_device
 from .presets import PRESETS
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from .train import Trained
 
 __all__ = ["Run", "run"]
-
-N_INIT = 10
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,7 @@ def run(adata: AnnData, n_domains: int | None, options: dict[str, Any]) -> Run:
     trained = train(adata, preset, **settings, **rest, device=resolve_device(options["device"]), rng=generator)
     labels, mixtures = None, []
     if n_domains is not None:
-        z = trained.latent
-        sizes = [d for d in N_DIMENSIONS if d <= z.shape[1]] or [z.shape[1]]
-        mixtures = [fit_mixture(z[:, :d], n_domains, n_init=N_INIT, rng=generator) for d in sizes]
+        mixtures = fit_mixtures(trained.latent, n_domains, rng=generator)
         labels = consensus([mixture.labels for mixture in mixtures], n_domains)
     params = {
         "n_domains": n_domains,

@@ -75,7 +75,8 @@ def train(
     if preset.gene_prior and (vectors := read_gene_vectors(adata, semantics_key)) is not None:
         mixing = gene_mixing(vectors[expression.genes], preset.gene_prior)
 
-    components = start_components(expression, spatial, preset.hidden_channels, gene_mixing=mixing, rng=rng)
+    n_components = preset.hidden_channels if preset.warm_start else N_FEATURE_COMPONENTS
+    components = start_components(expression, spatial, n_components, gene_mixing=mixing, rng=rng)
     projected = None
     if preset.feature_view:
         projected = project(expression, components[0][:, :N_FEATURE_COMPONENTS], mixing)

@@ -50,13 +50,16 @@ def add_nonzeros(values: dict[str, Tensor], chunk: Chunk, slope_mean: Tensor, sl
     """Return what non-zero counts add to the cost at zero; add their slopes in place."""
     x, eta = chunk.values, values["mean"].reshape(-1)[chunk.flat]
     raw = values["dispersion"]
-    raw = raw[chunk.genes] if raw.ndim == 1 else raw.reshape(-1)[chunk.flat]
-    inside = raw.abs() < _LOG_DISPERSION_BOUND
+    # What depends on θ alone is computed once per gene where θ is the gene's
+    where, raw = (chunk.genes, raw) if raw.ndim == 1 else (slice(None), raw.reshape(-1)[chunk.flat])
     log_theta = raw.clamp(-_LOG_DISPERSION_BOUND, _LOG_DISPERSION_BOUND)
+    at_theta = (log_theta, torch.lgamma(log_theta.exp()), torch.digamma(log_theta.exp()))
+    inside = (raw.abs() < _LOG_DISPERSION_BOUND)[where]
+    log_theta, log_gamma_theta, digamma_theta = (value[where] for value in at_theta)
     theta, t = log_theta.exp(), eta - log_theta
     rest = x * torch.sigmoid(-t)  # x θ / (θ + μ)
     slope_mean.view(-1).index_add_(0, chunk.flat, -rest)
-    gamma_slope = theta * (torch.digamma(x + theta) - torch.digamma(theta))
+    gamma_slope = theta * (torch.digamma(x + theta) - digamma_theta)
     slope_dispersion.view(-1).index_add_(0, chunk.flat, (rest - gamma_slope) * inside)
-    log_coefficient = torch.lgamma(x + theta) - torch.lgamma(theta) - torch.lgamma(x + 1)
+    log_coefficient = torch.lgamma(x + theta) - log_gamma_theta - torch.lgamma(x + 1)
     return -(log_coefficient + x * F.logsigmoid(t)).sum()

@@ -39,7 +39,7 @@ class Observed:
         Of the values.
     """
 
-    def __init__(self, matrix: sparse.csr_matrix, *, chunk_size: int = 512, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, matrix: sparse.csr_matrix, *, chunk_size: int = 128, dtype: torch.dtype = torch.float32) -> None:
         matrix = sparse.csr_matrix(matrix)
         matrix.eliminate_zeros()
         self.shape = matrix.shape

@@ -54,7 +54,12 @@ def predict_slice(
         if through == "genes" or aligned.share >= min_share or parts.transfer is None:
             require_share(aligned, min_share, adata)
             return _by_genes(adata, parts, aligned, layer=layer, neighbors_key=neighbors_key, device=device)
-        log.info("adata has %.0f %% of the model's genes: domains go by the meaning of genes.", 100 * aligned.share)
+        log.warning(
+            "adata has %.0f %% of the model's genes, less than min_share=%g: domains go by the meaning of genes, which is "
+            "far less accurate.",
+            100 * aligned.share,
+            min_share,
+        )
     return _by_semantics(adata, parts, layer=layer, neighbors_key=neighbors_key)
 
 

@@ -87,7 +87,8 @@ def load_parts(folder: str | Path) -> Parts:
     try:
         return _assemble(config, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        raise ValueError(f"The model in {str(folder)!r} is damaged: {error}. Save it again.") from error
+        reason = " ".join(str(error).split())  # torch lists what is missing over several lines
+        raise ValueError(f"The model in {str(folder)!r} is damaged: {reason}. Save it again.") from error
 
 
 def _tensors(parts: Parts) -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ def predict(
     layer: str | None = None,
     neighbors_key: str = _keys.SPATIAL_CONNECTIVITIES,
     through: Literal["auto", "genes", "semantics"] = "auto",
-    min_share: float = 0.5,
+    min_share: float = 0.3,
     device: str = "auto",
     key_added: str = _keys.SEMST,
     copy: bool = False,

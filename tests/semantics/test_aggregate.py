@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scsemst.semantics.aggregate import _blocks, aggregate
+from scsemst._chunks import row_blocks
+from scsemst.semantics.aggregate import aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,7 @@ FORMS: dict[str, Callable[[sparse.csr_matrix], Any]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_equals_the_dense_formula(form: str, counts: sparse.csr_matrix, genes: tuple, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("scsemst.semantics.aggregate._CHUNK_VALUES", 200 * 64)
+    monkeypatch.setattr("scsemst._chunks._CHUNK_VALUES", 200 * 64)
     vectors, matched = genes
     result = aggregate(FORMS[form](counts), vectors, matched=matched, target_sum=TARGET)
     assert result.vectors.dtype == np.float32
@@ -84,8 +85,8 @@ def test_unit_order_whatever_the_number_of_genes_and_the_depth(counts: sparse.cs
 
 
 def test_chunks_are_bounded(counts: sparse.csr_matrix, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("scsemst.semantics.aggregate._CHUNK_VALUES", 200 * 64)
-    sizes = [block.shape[0] for _, block in _blocks(counts, "x")]
+    monkeypatch.setattr("scsemst._chunks._CHUNK_VALUES", 200 * 64)
+    sizes = [block.shape[0] for _, block in row_blocks(counts, name="x")]
     assert sizes == [64, 64, 64, 64, 44]
 
 

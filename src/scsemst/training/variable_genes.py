@@ -38,14 +38,13 @@ def variable_genes(expression: Expression, n_top_genes: int) -> np.ndarray:
 
     subset = ad.AnnData(sparse.csr_matrix(x[:, expressed]))
     if expression.counts:
-        _rank_counts(subset, n_top_genes)
-    else:
-        sc.pp.highly_variable_genes(subset, flavor="seurat", n_top_genes=n_top_genes)
+        return expressed[_variable_counts(subset, n_top_genes)]
+    sc.pp.highly_variable_genes(subset, flavor="seurat", n_top_genes=n_top_genes)
     return expressed[subset.var["highly_variable"].to_numpy()]
 
 
-def _rank_counts(adata: AnnData, n_top_genes: int) -> None:
-    """Mark highly variable genes of counts, widening the span of the fit where few counts make it singular."""
+def _variable_counts(adata: AnnData, n_top_genes: int) -> np.ndarray:
+    """Return which genes of counts are highly variable, widening the span of the fit where few counts make it singular."""
     import scanpy as sc
 
     for span in (0.3, 0.6, 1.0):
@@ -55,9 +54,9 @@ def _rank_counts(adata: AnnData, n_top_genes: int) -> None:
             if not any(word in str(error) for word in ("singular", "svddc")):
                 raise
         else:
-            return
+            return adata.var["highly_variable"].to_numpy()
     # So few counts that no smooth trend can be fitted: rank by the index of dispersion, variance over mean
     mean = np.asarray(adata.X.mean(axis=0)).ravel()
     variance = np.asarray(adata.X.multiply(adata.X).mean(axis=0)).ravel() - mean**2
     top = np.argsort(-variance / mean, kind="stable")[:n_top_genes]
-    adata.var["highly_variable"] = np.isin(np.arange(adata.n_vars), top)
+    return np.isin(np.arange(adata.n_vars), top)

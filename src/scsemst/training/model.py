@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .expression import Expression
     from .presets import Preset
 
-__all__ = ["LIKELIHOODS", "build_model"]
+__all__ = ["LIKELIHOODS", "build_model", "start_decoder"]
 
 # Spots that the decoder's start is estimated from.
 _START_SPOTS = 50_000
@@ -73,12 +73,12 @@ def build_model(
         )
         if preset.warm_start:
             model.start_from(loadings[:, :hidden], mean)
-    _start_decoder(model.likelihood, expression)
+    start_decoder(model.likelihood, expression)
     return model
 
 
 @torch.no_grad()
-def _start_decoder(likelihood: nn.Likelihood, expression: Expression) -> None:
+def start_decoder(likelihood: nn.Likelihood, expression: Expression) -> None:
     """Start at each gene's share of all counts, or its mean and spread, so that training need not find them."""
     n = expression.n_spots
     spots = np.arange(n) if n <= _START_SPOTS else np.linspace(0, n - 1, _START_SPOTS).astype(np.int64)

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from scsemst.nn import FSM, Observed
 
 from .fit import History
-from .model import LIKELIHOODS, _start_decoder
+from .model import LIKELIHOODS, start_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +135,7 @@ def train_modulation(
         torch.manual_seed(int(rng.integers(2**31)))
         decoder = LIKELIHOODS[likelihood](DECODER_CHANNELS, expression.genes.size)
         model = _Decoded(embedding.shape[1], semantics.shape[1], hidden_channels, decoder)
-    _start_decoder(model.likelihood, expression)
+    start_decoder(model.likelihood, expression)
     model.to(device)
     batches = _batches(embedding / scale, semantics, expression, device, rng)
     history = _fit(model, batches, epochs, learning_rate, rng, patience, tolerance, progress)

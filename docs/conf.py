@@ -73,6 +73,7 @@ intersphinx_mapping = (
         "python": ("https://docs.python.org/3", None),
         "scanpy": ("https://scanpy.readthedocs.io/en/stable", None),
         "scipy": ("https://docs.scipy.org/doc/scipy", None),
+        "spatialdata": ("https://spatialdata.scverse.org/en/stable", None),
         "squidpy": ("https://squidpy.readthedocs.io/en/stable", None),
         "torch": ("https://pytorch.org/docs/stable", None),
     }

@@ -51,6 +51,8 @@ def test_signature(function: Function):
     first, *rest = function.parameters.values()
     assert first.name == "adata"
     assert first.default is first.empty
+    assert first.annotation == "AnnData | SpatialData"
+    assert function.parameters["table_key"].default == "table"
     positional = [p.name for p in rest if p.kind is not p.KEYWORD_ONLY and p.kind is not p.VAR_KEYWORD]
     assert len(positional) <= 2, f"keyword-only, please: {positional}"
     assert all(p.kind is not p.VAR_POSITIONAL for p in rest)

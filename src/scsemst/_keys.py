@@ -7,6 +7,8 @@ SPATIAL = "spatial"
 """`obsm`: coordinates of the spots, shape `(n_obs, 2)` or `(n_obs, 3)`."""
 SPATIAL_CONNECTIVITIES = "spatial_connectivities"
 """`obsp`: squidpy's spatial graph."""
+TABLE = "table"
+"""`tables` of a SpatialData object: the one that spatialdata-io's readers write."""
 
 # pp.gene_semantics / pp.spot_semantics
 GENE_SEMANTICS = "X_gene_semantics"

@@ -11,9 +11,11 @@ import numpy as np
 from huggingface_hub import ModelHubMixin
 
 from . import _keys
+from ._table import get_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from spatialdata import SpatialData
 
     from .reuse.parts import Parts
 
@@ -56,7 +58,7 @@ class SemST(
         self._parts = parts
 
     @classmethod
-    def from_adata(cls, adata: AnnData, n_domains: int | None = None, **options: Any) -> SemST:
+    def from_adata(cls, adata: AnnData | SpatialData, n_domains: int | None = None, **options: Any) -> SemST:
         """Train on a slice, as :func:`scsemst.tl.semst` does, and keep the model.
 
         Writes the same fields to `adata` as :func:`scsemst.tl.semst`, with the same values for the same seed.
@@ -64,7 +66,7 @@ class SemST(
         Parameters
         ----------
         adata
-            Annotated data matrix of one slice, spots × genes.
+            Annotated data matrix of one slice, spots × genes, or a SpatialData with `table_key=`.
         n_domains
             Number of domains. A model without domains embeds other slices but does not label them.
         options
@@ -85,6 +87,7 @@ class SemST(
         bound.apply_defaults()
         values = {name: value for name, value in bound.arguments.items() if name not in ("adata", "n_domains", "copy")}
         key_added = values.pop("key_added")
+        adata = get_table(adata, values.pop("table_key"))
         if not isinstance(values["rng"], int | np.integer):
             values["rng"] = np.random.default_rng(values["rng"])
         before = np.random.default_rng(_copy.deepcopy(values["rng"]))

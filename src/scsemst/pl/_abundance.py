@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .. import _keys
+from .._table import get_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,15 +16,17 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from spatialdata import SpatialData
 
 
 def abundance(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     sample_key: str,
     *,
     key: str = _keys.SEMST,
     normalize: bool = True,
     palette: str | Sequence[Any] | Mapping[str, Any] | None = None,
+    table_key: str = _keys.TABLE,
     ax: Axes | None = None,
     show: bool | None = None,
     save: bool | str | Path | None = None,
@@ -42,6 +45,8 @@ def abundance(
         Draw shares of the labelled spots instead of numbers.
     palette
         Colours of the labels, as in :func:`scsemst.pl.domains`.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
     ax
         Axes to draw on.
     show
@@ -73,6 +78,7 @@ def abundance(
     from ._labels import categories
     from ._palette import resolve
 
+    adata = get_table(adata, table_key)
     labels, samples = categories(adata, key), categories(adata, sample_key, fix="Pass the key of the samples in obs.")
     colors = resolve(adata, key, labels, palette)
     counts = pd.crosstab(samples, labels, dropna=False).reindex(columns=labels.categories, fill_value=0)

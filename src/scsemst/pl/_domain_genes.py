@@ -8,21 +8,24 @@ import numpy as np
 
 from .. import _keys
 from .._checks import expression, require_integer, require_nonnegative
+from .._table import get_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from spatialdata import SpatialData
 
 
 def domain_genes(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     key: str = _keys.SEMST,
     *,
     n_genes: int = 4,
     layer: str | None = None,
     method: str = "wilcoxon",
+    table_key: str = _keys.TABLE,
     ax: Axes | None = None,
     show: bool | None = None,
     save: bool | str | Path | None = None,
@@ -46,6 +49,8 @@ def domain_genes(
         other values are taken as they are.
     method
         Test of :func:`scanpy.tl.rank_genes_groups`.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
     ax
         Axes to draw in.
     show
@@ -82,6 +87,7 @@ def domain_genes(
     from ._figure import finish
     from ._labels import categories
 
+    adata = get_table(adata, table_key)
     labels = pd.Series(categories(adata, key), index=adata.obs_names)
     x = expression(adata, layer)
     n_genes = require_integer(n_genes, name="n_genes", minimum=1, maximum=adata.n_vars)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from .. import _keys
 from .._checks import require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from spatialdata import SpatialData
 
 
 def domains(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     key: str | Sequence[str] = _keys.SEMST,
     *,
     library_key: str | None = None,
@@ -28,6 +30,7 @@ def domains(
     palette: str | Sequence[Any] | Mapping[str, Any] | None = None,
     size: float | None = None,
     ncols: int = 3,
+    table_key: str = _keys.TABLE,
     ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: bool | str | Path | None = None,
@@ -58,6 +61,8 @@ def domains(
         Size of the spots, as in squidpy: a factor with an image, else points².
     ncols
         Most panels in a row.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
     ax
         Axes to draw on, one per panel.
     show
@@ -91,6 +96,7 @@ def domains(
     from ._labels import categories
     from ._palette import NA_COLOR, distinct, matched, resolve
 
+    adata = get_table(adata, table_key)
     keys = [key] if isinstance(key, str) else list(key)
     labels = {name: categories(adata, name) for name in keys}
     coords = require_key(

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _keys
 from .._checks import require_integer, require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,16 +16,18 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from spatialdata import SpatialData
 
 
 def modulation(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     key: str = _keys.SEMST,
     *,
     dims: int | Sequence[int] = 3,
     spatial_key: str = _keys.SPATIAL,
     cmap: str = "RdBu_r",
     size: float | None = None,
+    table_key: str = _keys.TABLE,
     ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: bool | str | Path | None = None,
@@ -49,6 +52,8 @@ def modulation(
         Colormap, white in the middle.
     size
         Size of the spots, as in squidpy.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
     ax
         Axes to draw on, first those of α, then those of β.
     show
@@ -88,6 +93,7 @@ def modulation(
 
     from ._figure import finish, grid, panels
 
+    adata = get_table(adata, table_key)
     fix = "Run scsemst.tl.modulate(adata, …) or scsemst.tl.semst(adata) first, or pass key= to name its result."
     names = {"α": _keys.alpha(key), "β": _keys.beta(key)}
     values = {sign: np.asarray(require_key(adata, "obsm", name, fix=fix)) for sign, name in names.items()}

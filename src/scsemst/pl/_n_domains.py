@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import _keys
 from .._checks import require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,12 +14,14 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from spatialdata import SpatialData
 
 
 def n_domains(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     key: str = _keys.N_DOMAINS,
     *,
+    table_key: str = _keys.TABLE,
     ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: bool | str | Path | None = None,
@@ -31,6 +34,8 @@ def n_domains(
         Annotated data matrix.
     key
         Key in `uns` of the result of :func:`scsemst.tl.n_domains`.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
     ax
         Axes to draw on, three.
     show
@@ -62,6 +67,7 @@ def n_domains(
 
     from ._figure import finish, grid, panels
 
+    adata = get_table(adata, table_key)
     record = require_key(adata, "uns", key, fix="Run scsemst.tl.n_domains(adata) first.")
     scores = record["scores"]
     titles = {"stability": "stability", "bic": "BIC per spot", "score": "score"}

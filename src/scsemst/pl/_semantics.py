@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _keys
 from .._checks import require_in, require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,18 +16,20 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from spatialdata import SpatialData
 
     from .._types import Seed
 
 
 def semantics(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     key: str = _keys.SEMST,
     *,
     use_rep: str = _keys.GENE_SEMANTICS,
     method: str = "pca",
     palette: str | Sequence[Any] | Mapping[str, Any] | None = None,
     rng: Seed = 0,
+    table_key: str = _keys.TABLE,
     ax: Axes | None = None,
     show: bool | None = None,
     save: bool | str | Path | None = None,
@@ -48,6 +51,8 @@ def semantics(
         Colours of the labels, as in :func:`scsemst.pl.domains`.
     rng
         Seed or generator of the UMAP.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
     ax
         Axes to draw on.
     show
@@ -84,6 +89,7 @@ def semantics(
     from ._labels import categories
     from ._palette import NA_COLOR, resolve
 
+    adata = get_table(adata, table_key)
     require_in(method, ("pca", "umap"), name="method")
     vectors = require_key(adata, "obsm", use_rep, fix="Run scsemst.pp.gene_semantics(adata) first, or pass use_rep=.")
     labels = categories(adata, key)

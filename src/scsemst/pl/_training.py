@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _keys
 from .._checks import require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from spatialdata import SpatialData
 
 
 def training(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     key: str = _keys.SEMST,
     *,
+    table_key: str = _keys.TABLE,
     ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: bool | str | Path | None = None,
@@ -33,6 +36,8 @@ def training(
         Annotated data matrix.
     key
         Key in `uns` of a run of :func:`scsemst.tl.semst`.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
     ax
         Axes to draw on, one per loss.
     show
@@ -61,6 +66,7 @@ def training(
     """
     from ._figure import finish, grid, panels
 
+    adata = get_table(adata, table_key)
     fix = "Run scsemst.tl.semst(adata) first, or pass the key of its result."
     record = require_key(adata, "uns", key, fix=fix)
     if not hasattr(record, "keys") or "history" not in record:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from scsemst import _keys
 from scsemst._checks import expression, require_names
+from scsemst._table import get_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from anndata import AnnData
+    from spatialdata import SpatialData
 
     from scsemst.language.encoders import Encoder
 
@@ -25,7 +27,7 @@ MIN_SHARE = 0.1
 
 
 def gene_semantics(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     *,
     model: str | Path | pd.DataFrame | Mapping | Encoder = "bundled",
     organism: str | None = None,
@@ -36,6 +38,7 @@ def gene_semantics(
     target_sum: float | None = None,
     allow_pickle: bool = False,
     key_added: str = _keys.GENE_SEMANTICS,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
     **encoder_options: Any,
 ) -> AnnData | None:
@@ -76,6 +79,8 @@ def gene_semantics(
         Whether a pickled table or model may be read. Reading one can run any code its author put there.
     key_added
         Key of the result in `adata.obsm` and `adata.uns`.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Whether to return a copy instead of writing to `adata`.
     encoder_options
@@ -116,6 +121,7 @@ def gene_semantics(
     from scsemst.language import gene_vectors
     from scsemst.semantics.aggregate import aggregate
 
+    adata = get_table(adata, table_key)
     require_names(adata)
     x = expression(adata, layer)
     genes = gene_vectors(

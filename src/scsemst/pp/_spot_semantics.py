@@ -8,12 +8,14 @@ import numpy as np
 
 from scsemst import _keys
 from scsemst._checks import expression, require_in, require_integer, require_key, require_names
+from scsemst._table import get_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
     from anndata import AnnData
+    from spatialdata import SpatialData
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ class _Recipe(NamedTuple):
 
 
 def spot_semantics(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     *,
     model: str | Path,
     n_top_genes: int = 10,
@@ -50,6 +52,7 @@ def spot_semantics(
     cache: bool = True,
     progress: bool = True,
     key_added: str = _keys.SPOT_SEMANTICS,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
     """Let a language model read each spot's genes :cite:p:`Long_2025`.
@@ -115,6 +118,8 @@ def spot_semantics(
         Whether to show a progress bar.
     key_added
         Where the result is stored.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Whether to return a copy.
 
@@ -146,6 +151,7 @@ def spot_semantics(
     from scsemst.language.encoders.checkpoint import Checkpoint
     from scsemst.language.encoders.prompt import PromptEncoder
 
+    adata = get_table(adata, table_key)
     require_in(preset, (None, "paper"), name="preset")
     require_names(adata)
     n_top_genes = require_integer(n_top_genes, name="n_top_genes", minimum=1)

@@ -8,21 +8,24 @@ import numpy as np
 
 from .. import _keys
 from .._checks import require_finite, require_integer, require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from spatialdata import SpatialData
 
     from .._types import Seed
 
 
 def domains(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     n_domains: int,
     *,
     use_rep: str = _keys.embedding(_keys.SEMST),
     n_init: int = 100,
     key_added: str = _keys.SEMST,
     rng: Seed = 0,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
     """Cluster spots into a given number of domains with a tied-covariance Gaussian mixture.
@@ -43,6 +46,8 @@ def domains(
         Key in `obs` and `uns` to write to.
     rng
         Seed or generator of the starts.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Return a copy instead of writing to `adata`.
 
@@ -85,6 +90,7 @@ def domains(
     from ..domains.labels import categorical
     from ..domains.mixture import fit_mixture
 
+    adata = get_table(adata, table_key)
     z = require_key(adata, "obsm", use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
     z = np.asarray(z)
     require_finite(z, name=f"adata.obsm[{use_rep!r}]")

@@ -8,15 +8,17 @@ import numpy as np
 
 from .. import _keys
 from .._checks import require_finite, require_integer, require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from spatialdata import SpatialData
 
     from .._types import Seed
 
 
 def leiden_domains(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     n_domains: int | None = None,
     *,
     resolution: float = 1.0,
@@ -24,6 +26,7 @@ def leiden_domains(
     n_neighbors: int = 15,
     key_added: str = _keys.SEMST,
     rng: Seed = 0,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
     """Cluster spots into domains with Leiden, at a resolution or into a given number.
@@ -45,6 +48,8 @@ def leiden_domains(
         Key in `obs` and `uns` to write to.
     rng
         Seed or generator.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Return a copy instead of writing to `adata`.
 
@@ -89,6 +94,7 @@ def leiden_domains(
     from ..domains.labels import categorical
     from ..domains.leiden import leiden, leiden_for
 
+    adata = get_table(adata, table_key)
     z = np.asarray(
         require_key(adata, "obsm", use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=."),
         dtype=np.float32,

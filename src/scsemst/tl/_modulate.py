@@ -8,15 +8,17 @@ import numpy as np
 
 from .. import _keys
 from .._checks import require_finite, require_in, require_integer, require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from spatialdata import SpatialData
 
     from .._types import Seed
 
 
 def modulate(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     use_rep: str = "X_scVI",
     *,
     semantics_key: str = _keys.GENE_SEMANTICS,
@@ -30,6 +32,7 @@ def modulate(
     rng: Seed = 0,
     key_added: str | None = None,
     progress: bool = True,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
     r"""Modulate an embedding computed elsewhere by the meaning of genes.
@@ -68,6 +71,8 @@ def modulate(
         Key to write to; by default `use_rep` followed by `"_semst"`.
     progress
         Show a progress bar.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Return a copy instead of writing to `adata`.
 
@@ -108,6 +113,7 @@ def modulate(
     >>> adata.obsm["X_pca_semst"].shape
     (500, 10)
     """
+    adata = get_table(adata, table_key)
     require_in(likelihood, ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
     sizes = {"n_top_genes": n_top_genes, "hidden_channels": hidden_channels, "epochs": epochs}
     sizes = {name: require_integer(value, name=name, minimum=1) for name, value in sizes.items()}

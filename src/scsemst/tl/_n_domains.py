@@ -8,17 +8,19 @@ import numpy as np
 
 from .. import _keys
 from .._checks import require_finite, require_integer, require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anndata import AnnData
+    from spatialdata import SpatialData
 
     from .._types import Seed
 
 
 def n_domains(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     candidates: Sequence[int] = range(2, 20),
     *,
     use_rep: str = _keys.embedding(_keys.SEMST),
@@ -26,6 +28,7 @@ def n_domains(
     min_spots: int = 40,
     rng: Seed = 0,
     progress: bool = True,
+    table_key: str = _keys.TABLE,
 ) -> int:
     """Choose the number of domains, without labels.
 
@@ -51,6 +54,8 @@ def n_domains(
         Seed or generator.
     progress
         Show a progress bar.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
 
     Returns
     -------
@@ -93,6 +98,7 @@ def n_domains(
 
     from ..domains.stability import fit_stability
 
+    adata = get_table(adata, table_key)
     z = require_key(adata, "obsm", use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
     z = np.asarray(z)
     require_finite(z, name=f"adata.obsm[{use_rep!r}]")

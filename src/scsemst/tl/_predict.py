@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Literal
 
 from scsemst import _keys
 from scsemst._checks import require_in
+from scsemst._table import get_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from spatialdata import SpatialData
 
     from scsemst._model import SemST
 
 
 def predict(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     model: SemST,
     *,
     layer: str | None = None,
@@ -23,6 +25,7 @@ def predict(
     min_share: float = 0.3,
     device: str = "auto",
     key_added: str = _keys.SEMST,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
     """Embed and label an unseen slice with a trained model; nothing is trained.
@@ -55,6 +58,8 @@ def predict(
         `"auto"` (a GPU if there is one), or a torch device such as `"cpu"` or `"cuda:0"`.
     key_added
         Key to write to.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Return a copy instead of writing to `adata`.
 
@@ -96,6 +101,7 @@ def predict(
     """
     from scsemst._model import SemST
 
+    adata = get_table(adata, table_key)
     if not isinstance(model, SemST):
         raise TypeError(
             f"model must be a scsemst.SemST, found {type(model).__name__}. Use scsemst.SemST.load(folder) or "

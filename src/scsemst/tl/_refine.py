@@ -8,18 +8,21 @@ import pandas as pd
 
 from .. import _keys
 from .._checks import require_integer, require_key
+from .._table import get_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from spatialdata import SpatialData
 
 
 def refine(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     *,
     key: str = _keys.SEMST,
     neighbors_key: str = _keys.SPATIAL_CONNECTIVITIES,
     n_iter: int = 1,
     key_added: str | None = None,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
     """Smooth domains over the tissue: each spot takes the majority label of its neighbourhood.
@@ -38,6 +41,8 @@ def refine(
         Number of rounds; fewer if nothing changes any more.
     key_added
         Key in `obs` to write to; by default `key` followed by `"_refined"`. Pass `key` itself to replace the labels.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Return a copy instead of writing to `adata`.
 
@@ -66,6 +71,7 @@ def refine(
     from ..domains.refine import majority
     from ..graphs.spatial import spatial_graph
 
+    adata = get_table(adata, table_key)
     column = require_key(adata, "obs", key, fix="Run scsemst.tl.semst(adata) or scsemst.tl.domains(adata, …) first.")
     n_iter = require_integer(n_iter, name="n_iter", minimum=1)
     graph = spatial_graph(adata, neighbors_key)

@@ -8,19 +8,22 @@ import numpy as np
 
 from .. import _keys
 from .._checks import expression, require_integer, require_key, require_nonnegative
+from .._table import get_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from spatialdata import SpatialData
 
 
 def semantic_drivers(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     key: str = _keys.SEMST,
     *,
     modulation_key: str = _keys.SEMST,
     n_genes: int | None = 50,
     n_steps: int = 16,
     key_added: str = _keys.SEMANTIC_DRIVERS,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
     """Attribute what sets each domain's semantic modulation apart to the meaning of single genes.
@@ -46,6 +49,8 @@ def semantic_drivers(
         Steps of the integral.
     key_added
         Key in `uns` to write to.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Return a copy instead of writing to `adata`.
 
@@ -90,6 +95,7 @@ def semantic_drivers(
     """
     import pandas as pd
 
+    adata = get_table(adata, table_key)
     n_steps = require_integer(n_steps, name="n_steps", minimum=1)
     if n_genes is not None:
         n_genes = require_integer(n_genes, name="n_genes", minimum=1)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from .. import _keys
+from .._table import get_table
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from spatialdata import SpatialData
 
     from .._types import Seed
 
 
 def semst(
-    adata: AnnData,
+    adata: AnnData | SpatialData,
     n_domains: int | None = None,
     *,
     semantics_key: str | None = _keys.GENE_SEMANTICS,
@@ -29,6 +31,7 @@ def semst(
     rng: Seed = 0,
     key_added: str = _keys.SEMST,
     progress: bool = True,
+    table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
     """Find spatial domains from expression, spatial neighbourhood and the meaning of genes.
@@ -78,6 +81,8 @@ def semst(
         Key to write to.
     progress
         Show a progress bar.
+    table_key
+        Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
         Return a copy instead of writing to `adata`.
 
@@ -114,6 +119,7 @@ def semst(
     from scsemst.domains.labels import categorical
     from scsemst.training.run import run
 
+    adata = get_table(adata, table_key)
     options = {
         "semantics_key": semantics_key,
         "neighbors_key": neighbors_key,

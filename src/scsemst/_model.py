@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy as _copy
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from huggingface_hub import ModelHubMixin
 
-from . import _keys
 from ._table import get_table
 
 if TYPE_CHECKING:
@@ -58,7 +57,9 @@ class SemST(
         self._parts = parts
 
     @classmethod
-    def from_adata(cls, adata: AnnData | SpatialData, n_domains: int | None = None, **options: Any) -> SemST:
+    def from_adata(
+        cls, adata: AnnData | SpatialData, n_domains: int | Literal["auto"] | None = None, **options: Any
+    ) -> SemST:
         """Train on a slice, as :func:`scsemst.tl.semst` does, and keep the model.
 
         Writes the same fields to `adata` as :func:`scsemst.tl.semst`, with the same values for the same seed.
@@ -68,7 +69,7 @@ class SemST(
         adata
             Annotated data matrix of one slice, spots × genes, or a SpatialData with `table_key=`.
         n_domains
-            Number of domains. A model without domains embeds other slices but does not label them.
+            Number of domains, `"auto"` to choose it. A model without domains embeds other slices but does not label them.
         options
             Other parameters of :func:`scsemst.tl.semst`, except `copy`.
 
@@ -76,10 +77,9 @@ class SemST(
         -------
         The trained model.
         """
-        from .domains.labels import categorical
         from .reuse.parts import gather
         from .tl import semst
-        from .training.run import run
+        from .training.run import run, write
 
         if "copy" in options:
             raise TypeError("from_adata returns a model and takes no copy=. Pass adata.copy() to keep adata as it is.")
@@ -94,11 +94,7 @@ class SemST(
         done = run(adata, n_domains, values)
         named = {name: values[name] for name in ("layer", "neighbors_key", "batch_size")}
         model = cls(gather(adata, done, **named, rng=before))
-
-        adata.obsm[_keys.embedding(key_added)] = done.trained.latent
-        if done.labels is not None:
-            adata.obs[key_added] = categorical(done.labels)
-        adata.uns[key_added] = done.record
+        write(adata, done, key_added)
         return model
 
     @property

@@ -25,8 +25,16 @@ def test_writes_what_tl_semst_writes(corner):
     scsemst.tl.semst(one, 2, epochs=1, progress=False, key_added="k")
     scsemst.SemST.from_adata(other, 2, epochs=1, progress=False, key_added="k")
     for attribute in ("obs", "obsm", "uns", "varm", "obsp"):
-        assert getattr(one, attribute).keys() == getattr(other, attribute).keys() if attribute != "obs" else True
-    assert list(one.obs.columns) == list(other.obs.columns)
+        assert list(getattr(one, attribute)) == list(getattr(other, attribute))
+    assert "fsm" in other.uns["k"]
+
+
+def test_chooses_the_number_of_domains(corner, tmp_path):
+    adata = corner.copy()
+    model = scsemst.SemST.from_adata(adata, "auto", n_top_genes=300, epochs=1, progress=False)
+    assert model.n_domains == adata.uns["n_domains"]["n_domains"] == adata.obs["semst"].nunique()
+    model.save(tmp_path / "m")
+    assert scsemst.SemST.load(tmp_path / "m").record["n_domains"] == model.n_domains
 
 
 def test_what_it_knows(trained, corner):

@@ -80,6 +80,63 @@ def test_record(corner: AnnData, tmp_path):
     assert back.uns["semst"]["params"]["preset"] == "default"
 
 
+def test_a_generator_is_recorded_by_its_state(corner: AnnData):
+    import json
+
+    first = run(corner, rng=np.random.default_rng(7))
+    params = first.uns["semst"]["params"]
+    assert "rng" not in params
+    again = np.random.default_rng()
+    again.bit_generator.state = json.loads(params["rng_state"])
+    np.testing.assert_array_equal(run(corner, rng=again).obsm["X_semst"], first.obsm["X_semst"])
+
+
+def test_number_of_domains_is_chosen(corner: AnnData, tmp_path):
+    chosen = run(corner, n_domains="auto")
+    record = chosen.uns["semst"]
+    assert record["params"]["n_domains"] == "auto"
+    k = record["n_domains"]
+    assert chosen.obs["semst"].nunique() == k
+    assert chosen.uns["n_domains"]["n_domains"] == k
+    scores = chosen.uns["n_domains"]["scores"]
+    assert scores["n_domains"].tolist() == list(range(2, 11)), "40 spots each, of 400, at least"
+    assert scores.set_index("n_domains")["score"].idxmax() == k
+    chosen.write_h5ad(tmp_path / "slice.h5ad")
+    axes = scsemst.pl.n_domains(sc.read_h5ad(tmp_path / "slice.h5ad"), show=False)
+    assert set(axes[0].get_lines()[1].get_xdata()) == {k}
+
+
+def test_modulation_is_drawn_and_explained(corner: AnnData, tmp_path):
+    stored = run(corner, epochs=8, store_modulation=True)
+    alpha, beta = stored.obsm["semst_alpha"], stored.obsm["semst_beta"]
+    assert alpha.shape == beta.shape == (corner.n_obs, 100), "50 features of each view"
+    assert np.abs(alpha).max() > 0
+
+    run(corner, epochs=8).write_h5ad(tmp_path / "slice.h5ad")
+    plain = sc.read_h5ad(tmp_path / "slice.h5ad")
+    assert "semst_alpha" not in plain.obsm
+    for result in (stored, plain):
+        axes = scsemst.pl.modulation(result, dims=[3], show=False)
+        for ax, expected in zip(axes, (alpha, beta), strict=True):
+            drawn = ax.collections[0].get_array()
+            np.testing.assert_allclose(drawn, expected[:, 3], atol=1e-3 * np.abs(expected[:, 3]).max())
+
+    scsemst.tl.semantic_drivers(plain, n_genes=3)
+    table = plain.uns["semantic_drivers"]
+    assert table["domain"].tolist() == [d for d in "0123" for _ in range(3)]
+    assert set(table["gene"]) <= set(plain.var_names)
+
+    plain.uns["X_gene_semantics"]["table_hash"] = "another"
+    with pytest.raises(ValueError, match=r"table_hash='another'.*pp\.gene_semantics"):
+        scsemst.pl.modulation(plain, show=False)
+    plain.obsm["X_gene_semantics"] = plain.obsm["X_gene_semantics"][:, :7]
+    with pytest.raises(ValueError, match=r"shape \(400, 7\).*dimension 120"):
+        scsemst.tl.semantic_drivers(plain)
+    without = run(corner, semantics_key=None)
+    with pytest.raises(KeyError, match="no semantics"):
+        scsemst.pl.modulation(without, show=False)
+
+
 def test_without_semantics_and_without_domains(corner: AnnData):
     del corner.obsm["X_gene_semantics"]
     result = run(corner, n_domains=None, semantics_key=None, key_added="plain")
@@ -141,6 +198,7 @@ def corrupt(adata: AnnData, fault: str) -> dict[str, object]:
         "K > n": {"n_domains": adata.n_obs + 1},
         "K = 0": {"n_domains": 0},
         "K = 2.5": {"n_domains": 2.5},
+        "K = best": {"n_domains": "best"},
         "unknown likelihood": {"likelihood": "binomial"},
         "unknown preset": {"preset": "best"},
         "unknown device": {"device": "abacus"},
@@ -164,6 +222,7 @@ BAD = [
     ("K > n", ValueError, "n_domains must be between 1 and"),
     ("K = 0", ValueError, "found 0"),
     ("K = 2.5", TypeError, "2.5"),
+    ("K = best", ValueError, "'auto'"),
     ("unknown likelihood", ValueError, "'zinb'"),
     ("unknown preset", ValueError, "'paper'"),
     ("unknown device", ValueError, "'cpu'"),

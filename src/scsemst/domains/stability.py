@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from .mixture import fit_mixture
 if TYPE_CHECKING:
     from .._types import Seed
 
-__all__ = ["Stability", "fit_stability"]
+__all__ = ["CANDIDATES", "MIN_SPOTS", "Stability", "fit_stability", "usable"]
 
 log = logging.getLogger("scsemst")
 
+CANDIDATES = range(2, 20)
+MIN_SPOTS = 40
 SHARE = 0.8  # of the rows in each repeat
 N_ROWS = 3750  # that repeats draw from: any two share enough of them, whatever the number of spots
 
@@ -44,13 +46,22 @@ class Stability:
         """Candidate of highest score, the smallest of equal ones."""
         return int(self.candidates[self.score.argmax()])
 
+    def record(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return the choice, all scores and the parameters, in types that h5ad can store."""
+        import pandas as pd
+
+        columns = {name: getattr(self, name) for name in ("stability", "bic", "elbow", "score")}
+        index = pd.Index([str(k) for k in self.candidates], dtype=object)  # object: 0.12 can't write string indexes
+        scores = pd.DataFrame({"n_domains": self.candidates, **columns}, index=index)
+        return {"n_domains": self.best, "scores": scores, "params": params}
+
 
 def fit_stability(
     z: np.ndarray,
     candidates: Sequence[int],
     *,
     n_repeats: int = 7,
-    min_spots: int = 40,
+    min_spots: int = MIN_SPOTS,
     n_init: int = 3,
     rng: Seed = 0,
     progress: bool = False,
@@ -96,7 +107,7 @@ def fit_stability(
 
     rng = np.random.default_rng(rng)
     n_repeats = require_integer(n_repeats, name="n_repeats", minimum=2)
-    counts = _usable(candidates, len(z), min_spots)
+    counts = usable(candidates, len(z), min_spots)
     base = np.sort(rng.choice(len(z), min(len(z), N_ROWS), replace=False))
     size = max(int(SHARE * len(base)), int(counts[-1]))
     labels = np.full((n_repeats, len(counts), len(base)), -1)
@@ -115,7 +126,7 @@ def fit_stability(
     return Stability(counts, stability, criterion, elbow, _unit(stability) + _unit(elbow))
 
 
-def _usable(candidates: Sequence[int], n: int, min_spots: int) -> np.ndarray:
+def usable(candidates: Sequence[int], n: int, min_spots: int = MIN_SPOTS) -> np.ndarray:
     """Return the candidates that leave enough spots per domain, ascending."""
     counts = np.array(sorted({require_integer(k, name="candidates", minimum=1) for k in candidates}), dtype=int)
     if counts.size == 0:

@@ -43,7 +43,8 @@ def modulation(
     adata
         Annotated data matrix with coordinates in `obsm[spatial_key]`. Nothing is written to it.
     key
-        Key of a run of :func:`scsemst.tl.modulate`, for example `"X_scVI_semst"`, or of :func:`scsemst.tl.semst`.
+        Key of a run of :func:`scsemst.tl.modulate`, for example `"X_scVI_semst"`, or of :func:`scsemst.tl.semst`. α and
+        β are those in `obsm` or, if none were stored, computed from the weights in `uns` and the spots' semantics.
     dims
         Features to draw, counted from 0, or how many: then those that change most from spot to spot.
     spatial_key
@@ -73,7 +74,7 @@ def modulation(
     KeyError
         If modulation or coordinates are missing; says which call writes them.
     ValueError
-        If there is no such feature.
+        If there is no such feature, or the semantics are no longer those of the run.
 
     Examples
     --------
@@ -91,12 +92,12 @@ def modulation(
     import squidpy as sq
     from matplotlib.colors import Normalize
 
+    from ..semantics.modulation import modulation_of
     from ._figure import finish, grid, panels
 
     adata = get_table(adata, table_key)
     fix = "Run scsemst.tl.modulate(adata, …) or scsemst.tl.semst(adata) first, or pass key= to name its result."
-    names = {"α": _keys.alpha(key), "β": _keys.beta(key)}
-    values = {sign: np.asarray(require_key(adata, "obsm", name, fix=fix)) for sign, name in names.items()}
+    values = dict(zip("αβ", modulation_of(adata, key, fix=fix), strict=True))
     fix = "Spatial coordinates are needed; pass spatial_key= to name them."
     coords = np.asarray(require_key(adata, "obsm", spatial_key, fix=fix))[:, :2]
     chosen = _features(values, dims)

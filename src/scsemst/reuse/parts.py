@@ -125,7 +125,7 @@ def gather(
         transfer=None,
         space=None,
         options=options,
-        record=run.record,
+        record={name: value for name, value in run.record.items() if name != "fsm"},  # the module has its weights
     )
     z = encode_slice(adata, parts, expression, neighbors_key=neighbors_key, device=torch.device("cpu"))
     parts = parts._replace(rotation=_rotation(z, run.trained.latent))
@@ -180,7 +180,7 @@ def encode_slice(
         expression,
         spatial,
         projected,
-        semantics,
+        None if semantics is None else semantics.vectors,
         parts.mixing,
         batch_size=batch_size,
         n_neighbors=options["n_neighbors"],

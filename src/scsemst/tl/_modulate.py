@@ -127,12 +127,14 @@ def modulate(
         adata, semantics_key, fix="Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key= to name another."
     )
 
-    from scsemst.training import resolve_device, run_record
+    from scsemst.training import resolve_device, run_record, seed_record
     from scsemst.training.expression import read_expression
     from scsemst.training.modulate import Standard, store_fsm, train_modulation
 
     expression = read_expression(adata, layer=layer, n_top_genes=sizes["n_top_genes"], likelihood=likelihood)
     standard = Standard.of(vectors)
+    generator = np.random.default_rng(rng)
+    seed = seed_record(rng, generator)
     trained = train_modulation(
         z,
         standard.apply(vectors),
@@ -142,7 +144,7 @@ def modulate(
         epochs=sizes["epochs"],
         learning_rate=learning_rate,
         device=resolve_device(device),
-        rng=np.random.default_rng(rng),
+        rng=generator,
         progress=progress,
     )
     params = {
@@ -153,7 +155,7 @@ def modulate(
         "likelihood": likelihood,
         **sizes,
         "learning_rate": learning_rate,
-        "rng": rng if isinstance(rng, int | np.integer) else None,
+        **seed,
     }
     record = run_record(adata, params, trained.history, semantics_key)
     record["fsm"] = store_fsm(trained.fsm, standard, feature_scale=trained.feature_scale)

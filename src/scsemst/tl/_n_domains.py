@@ -94,8 +94,6 @@ def n_domains(
     >>> k in [2, 4, 8]
     True
     """
-    import pandas as pd
-
     from ..domains.stability import fit_stability
 
     adata = get_table(adata, table_key)
@@ -103,16 +101,9 @@ def n_domains(
     z = np.asarray(z)
     require_finite(z, name=f"adata.obsm[{use_rep!r}]")
     min_spots = require_integer(min_spots, name="min_spots", minimum=1)
-    found = fit_stability(z, candidates, n_repeats=n_repeats, min_spots=min_spots, rng=rng, progress=progress)
-
     params = {"use_rep": use_rep, "n_repeats": n_repeats, "min_spots": min_spots}
-    if isinstance(rng, (int, np.integer)):
+    if isinstance(rng, int | np.integer):
         params["rng"] = int(rng)
-    columns = {name: getattr(found, name) for name in ("stability", "bic", "elbow", "score")}
-    index = pd.Index([str(k) for k in found.candidates], dtype=object)  # object: 0.12 can't write string indexes
-    adata.uns[_keys.N_DOMAINS] = {
-        "n_domains": found.best,
-        "scores": pd.DataFrame({"n_domains": found.candidates, **columns}, index=index),
-        "params": params,
-    }
+    found = fit_stability(z, candidates, n_repeats=n_repeats, min_spots=min_spots, rng=rng, progress=progress)
+    adata.uns[_keys.N_DOMAINS] = found.record(params)
     return found.best

@@ -104,38 +104,28 @@ def semantic_drivers(
     if len(labels.categories) < 2:
         raise ValueError(f"adata.obs[{key!r}] has fewer than two domains: there is nothing to set apart.")
     fix = "Run scsemst.tl.modulate(adata, …) or scsemst.tl.semst(adata) first, or pass modulation_key=."
-    record = require_key(adata, "uns", modulation_key, fix=fix)
-    if "fsm" not in record:
-        raise KeyError(f"adata.uns[{modulation_key!r}] has no 'fsm': that run had no semantics. {fix}")
-    semantics_key = record["params"]["semantics_key"]
+    from ..semantics.drivers import attribute, spot_weights
+    from ..semantics.modulation import modulator_of
+
+    modulator = modulator_of(adata, modulation_key, fix=fix)
+    semantics_key = adata.uns[modulation_key]["params"]["semantics_key"]
     fix = "Run scsemst.pp.gene_semantics(adata) first: only vectors summed over genes can be traced back to genes."
-    spots = np.asarray(require_key(adata, "obsm", semantics_key, fix=fix))
+    spots = np.asarray(adata.obsm[semantics_key])
     vectors = np.asarray(require_key(adata, "varm", semantics_key, fix=fix), dtype=np.float64)
     made = require_key(adata, "uns", semantics_key, fix=fix)["params"]
-    layer = made.get("layer")
-    x = expression(adata, layer)
+    x = expression(adata, made.get("layer"))
     require_nonnegative(x, name="The expression")
 
-    from ..graphs.spatial import spatial_graph
-    from ..semantics.drivers import attribute, spot_weights
-    from ..training.components import averaging_operator
-    from ..training.modulate import load_fsm
-
-    n_hops = int(record["fsm"].get("n_hops", 0))  # tl.semst may read semantics averaged over the spatial graph
-    average = averaging_operator(spatial_graph(adata, record["params"]["neighbors_key"])) if n_hops else None
     weights = spot_weights(x, vectors, spots, target_sum=made.get("target_sum"), name=semantics_key)
-    fsm, standard = load_fsm(record["fsm"])
-    for _ in range(n_hops):
-        spots = average @ spots
     parts = attribute(
-        fsm,
-        standard.apply(spots),
+        modulator.fsm,
+        modulator.semantics,
         labels.codes,
         weights,
-        vectors / standard.scale,
+        vectors / modulator.standard.scale,
         n_steps=n_steps,
-        average=average,
-        n_hops=n_hops,
+        average=modulator.average,
+        n_hops=modulator.n_hops,
     )
     tables = []
     for domain, (alpha, beta) in zip(labels.categories, parts, strict=True):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def semst(
     adata: AnnData | SpatialData,
-    n_domains: int | None = None,
+    n_domains: int | Literal["auto"] | None = None,
     *,
     semantics_key: str | None = _keys.GENE_SEMANTICS,
     neighbors_key: str = _keys.SPATIAL_CONNECTIVITIES,
@@ -27,6 +27,7 @@ def semst(
     n_latent: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    store_modulation: bool = False,
     device: str = "auto",
     rng: Seed = 0,
     key_added: str = _keys.SEMST,
@@ -46,8 +47,9 @@ def semst(
     adata
         Annotated data matrix of one slice, spots × genes.
     n_domains
-        Number of domains; exactly as many are returned. Without it, only the latent space is computed: see
-        :func:`scsemst.tl.domains` and :func:`scsemst.tl.leiden_domains`.
+        Number of domains; exactly as many are returned. `"auto"` chooses the number between 2 and 19 as
+        :func:`scsemst.tl.n_domains` does, and keeps the scores of all, for :func:`scsemst.pl.n_domains`. Without it,
+        only the latent space is computed: see :func:`scsemst.tl.domains` and :func:`scsemst.tl.leiden_domains`.
     semantics_key
         Key in `obsm` of the spots' semantic vectors, from :func:`scsemst.pp.gene_semantics` or
         :func:`scsemst.pp.spot_semantics`; `None` to train without semantics.
@@ -72,6 +74,10 @@ def semst(
         Most spots of a training step. By default all of them, unless a step would take more than about 3 GB (some
         200,000 spots); then parts of the tissue of 8,192 spots, with the surroundings that make their graph
         convolutions exact. The rule does not depend on the machine, so that results do not either.
+    store_modulation
+        Keep α and β of every spot and feature in `obsm`: two arrays of about 100 columns. They are not needed for
+        :func:`scsemst.pl.modulation` and :func:`scsemst.tl.semantic_drivers`, which compute them from the weights in
+        `uns`.
     device
         `"auto"` (a GPU if there is one), or a torch device such as `"cpu"` or `"cuda:0"`. Results repeat
         bit for bit on `"cpu"` with the same number of threads.
@@ -95,7 +101,14 @@ def semst(
     `adata.obs[key_added]` : :class:`pandas.Categorical`
         Domain of each spot: "0", "1", … by decreasing size; only with `n_domains`.
     `adata.uns[key_added]` : :class:`dict`
-        `"params"`, `"history"` (objective and terms per epoch), `"versions"` and the provenance of the semantics.
+        `"params"`, `"history"` (objective and terms per epoch), `"versions"`, the provenance of the `"semantics"`, the
+        modulation's weights in `"fsm"`, and with `n_domains="auto"` the number found in `"n_domains"`. With a
+        generator as `rng`, `"params"` has its state before the run, as JSON.
+    `adata.uns["n_domains"]` : :class:`dict`
+        Scores of all numbers of domains, as :func:`scsemst.tl.n_domains` writes them; only with `n_domains="auto"`.
+    `adata.obsm[key_added + "_alpha"]`, `adata.obsm[key_added + "_beta"]` : :class:`numpy.ndarray`
+        Scaling and shift of the features of both graph networks, float32, shape `(n_obs, n_features)`; only with
+        `store_modulation=True`.
 
     Raises
     ------
@@ -116,8 +129,7 @@ def semst(
     >>> adata.obs["semst"].cat.categories.tolist()
     ['0', '1', '2', '3']
     """
-    from scsemst.domains.labels import categorical
-    from scsemst.training.run import run
+    from scsemst.training.run import run, write
 
     adata = get_table(adata, table_key)
     options = {
@@ -130,14 +142,12 @@ def semst(
         "n_latent": n_latent,
         "epochs": epochs,
         "batch_size": batch_size,
+        "store_modulation": store_modulation,
         "device": device,
         "rng": rng,
         "progress": progress,
     }
     result = run(adata, n_domains, options)
     adata = adata.copy() if copy else adata
-    adata.obsm[_keys.embedding(key_added)] = result.trained.latent
-    if result.labels is not None:
-        adata.obs[key_added] = categorical(result.labels)
-    adata.uns[key_added] = result.record
+    write(adata, result, key_added)
     return adata if copy else None

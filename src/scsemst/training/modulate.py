@@ -14,6 +14,7 @@ from scsemst.nn import FSM, Observed
 
 from .fit import History
 from .model import LIKELIHOODS, start_decoder
+from .semantics import Standard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,22 +26,6 @@ __all__ = ["Modulation", "Standard", "affine", "load_fsm", "store_fsm", "train_m
 DECODER_CHANNELS = 64
 BATCH_SIZE = 4096
 _WEIGHTS = "weights"
-
-
-class Standard(NamedTuple):
-    """How semantic vectors were standardised: `(vectors - mean) / scale`."""
-
-    mean: np.ndarray
-    scale: float
-
-    @classmethod
-    def of(cls, vectors: np.ndarray) -> Standard:
-        """One scale for all features: their relative sizes carry meaning, their absolute size depends on the model."""
-        return cls(vectors.mean(axis=0), float(np.sqrt(vectors.var(axis=0).mean())))
-
-    def apply(self, vectors: np.ndarray) -> np.ndarray:
-        """Standardise vectors of shape `(n, d)`."""
-        return ((vectors - self.mean) / self.scale).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from scsemst._types import Seed
+
     from .fit import History
 
-__all__ = ["run_record"]
+__all__ = ["run_record", "seed_record"]
 
 
 def run_record(adata: AnnData, params: dict[str, Any], history: History, semantics_key: str | None) -> dict[str, Any]:
@@ -26,6 +31,13 @@ def run_record(adata: AnnData, params: dict[str, Any], history: History, semanti
     if isinstance(provenance, dict):
         record["semantics"] = dict(provenance)
     return record
+
+
+def seed_record(rng: Seed, generator: np.random.Generator) -> dict[str, Any]:
+    """Return the seed or, if a generator came in its place, the state it is in, as JSON: both repeat the run."""
+    if isinstance(rng, int | np.integer):
+        return {"rng": int(rng)}
+    return {"rng_state": json.dumps(generator.bit_generator.state, default=np.ndarray.tolist)}
 
 
 def _storable(value: Any) -> Any:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from scsemst import _keys
 from scsemst._checks import require_in, require_integer
 from scsemst.domains.consensus import consensus, fit_mixtures
+from scsemst.domains.labels import categorical
+from scsemst.domains.stability import CANDIDATES, Stability, fit_stability, usable
 
 from .device import resolve_device
+from .modulate import affine, store_fsm
 from .presets import PRESETS
-from .record import run_record
+from .record import run_record, seed_record
 from .train import override, train
 
 if TYPE_CHECKING:
@@ -24,7 +29,9 @@ if TYPE_CHECKING:
     from .presets import Preset
     from .train import Trained
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "run", "write"]
+
+log = logging.getLogger("scsemst")
 
 
 @dataclass(frozen=True)
@@ -39,9 +46,13 @@ class Run:
     preset: Preset
     record: dict[str, Any]
     """What `uns` keeps."""
+    stability: Stability | None
+    """Scores of numbers of domains, if one of them was to be chosen."""
+    modulation: tuple[np.ndarray, np.ndarray] | None
+    """α and β, if they are to be stored."""
 
 
-def run(adata: AnnData, n_domains: int | None, options: dict[str, Any]) -> Run:
+def run(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[str, Any]) -> Run:
     """Train on a slice and cluster the latent space; `adata` is only read.
 
     Parameters
@@ -49,40 +60,68 @@ def run(adata: AnnData, n_domains: int | None, options: dict[str, Any]) -> Run:
     adata
         The slice.
     n_domains
-        Number of domains, or `None`.
+        Number of domains, `"auto"` to choose it, or `None`.
     options
         The other parameters of :func:`scsemst.tl.semst`, all of them but `key_added` and `copy`.
     """
     _check(adata, n_domains, options)
     preset = override(PRESETS[options["preset"]], n_latent=options["n_latent"], epochs=options["epochs"])
-    rng = options["rng"]
-    generator = np.random.default_rng(rng)
+    generator = np.random.default_rng(options["rng"])
+    seed = seed_record(options["rng"], generator)
     named = ("semantics_key", "neighbors_key", "layer", "n_top_genes", "likelihood")
     settings = {name: options[name] for name in named}
     rest = {name: options[name] for name in ("batch_size", "progress")}
     trained = train(adata, preset, **settings, **rest, device=resolve_device(options["device"]), rng=generator)
+    found, stability = n_domains, None
+    if n_domains == "auto":
+        stability = fit_stability(trained.latent, CANDIDATES, rng=generator, progress=options["progress"])
+        found = stability.best
+        log.info("%d domains: the number of highest score among those in adata.uns[%r].", found, _keys.N_DOMAINS)
     labels, mixtures = None, []
-    if n_domains is not None:
-        mixtures = fit_mixtures(trained.latent, n_domains, rng=generator)
-        labels = consensus([mixture.labels for mixture in mixtures], n_domains)
+    if found is not None:
+        mixtures = fit_mixtures(trained.latent, found, rng=generator)
+        labels = consensus([mixture.labels for mixture in mixtures], found)
     params = {
         "n_domains": n_domains,
         **settings,
         "n_genes": trained.genes.size,
         "preset": options["preset"],
-        "rng": rng if isinstance(rng, int | np.integer) else None,
+        **seed,
         **dataclasses.asdict(preset),
         "batch_size": trained.batch_size,
     }
     record = run_record(adata, params, trained.history, options["semantics_key"])
-    return Run(trained, labels, mixtures, preset, record)
+    if stability is not None:
+        record["n_domains"] = found
+    modulation = None
+    if trained.semantics is not None:
+        fsm, (vectors, standard) = trained.model.fsm, trained.semantics
+        record["fsm"] = store_fsm(fsm, standard, n_hops=preset.semantic_hops)
+        if options["store_modulation"]:
+            modulation = affine(fsm, vectors)
+    return Run(trained, labels, mixtures, preset, record, stability, modulation)
 
 
-def _check(adata: AnnData, n_domains: int | None, options: dict[str, Any]) -> None:
+def write(adata: AnnData, done: Run, key_added: str) -> None:
+    """Write the results of a run to AnnData."""
+    adata.obsm[_keys.embedding(key_added)] = done.trained.latent
+    if done.labels is not None:
+        adata.obs[key_added] = categorical(done.labels)
+    if done.modulation is not None:
+        adata.obsm[_keys.alpha(key_added)], adata.obsm[_keys.beta(key_added)] = done.modulation
+    if done.stability is not None:
+        adata.uns[_keys.N_DOMAINS] = done.stability.record({"use_rep": _keys.embedding(key_added)})
+    adata.uns[key_added] = done.record
+
+
+def _check(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[str, Any]) -> None:
     require_in(options["preset"], PRESETS, name="preset")
     require_in(options["likelihood"], ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
     require_integer(options["n_top_genes"], name="n_top_genes", minimum=1)
-    if n_domains is not None:
+    if isinstance(n_domains, str):
+        require_in(n_domains, ("auto",), name="n_domains")
+        usable(CANDIDATES, adata.n_obs)
+    elif n_domains is not None:
         hint = "There cannot be more domains than spots."
         require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs, hint=hint)
     for name in ("n_latent", "epochs", "batch_size"):

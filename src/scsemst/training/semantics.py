@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,15 +12,39 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy import sparse
 
-__all__ = ["read_gene_vectors", "read_semantics"]
+__all__ = ["Semantics", "Standard", "read_gene_vectors", "read_semantics"]
 
 _FIX = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key=None to train without semantics."
 
 
-def read_semantics(
-    adata: AnnData, key: str | None, *, average: sparse.csr_matrix, n_hops: int = 0
-) -> np.ndarray | None:
-    """Return the spots' semantic vectors, centred and scaled to unit mean variance, shape `(n_obs, d)`.
+class Standard(NamedTuple):
+    """How semantic vectors were standardised: `(vectors - mean) / scale`."""
+
+    mean: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, vectors: np.ndarray) -> Standard:
+        """One scale for all features: their relative sizes carry meaning, their absolute size depends on the model."""
+        mean = vectors.mean(axis=0)
+        return cls(mean, float(np.sqrt((vectors - mean).var(axis=0).mean())))
+
+    def apply(self, vectors: np.ndarray) -> np.ndarray:
+        """Standardise vectors of shape `(n, d)`."""
+        return ((vectors - self.mean) / self.scale).astype(np.float32)
+
+
+class Semantics(NamedTuple):
+    """What modulation reads."""
+
+    vectors: np.ndarray
+    """Centred and scaled to unit mean variance, shape `(n_obs, d)`."""
+    standard: Standard
+    """How."""
+
+
+def read_semantics(adata: AnnData, key: str | None, *, average: sparse.csr_matrix, n_hops: int = 0) -> Semantics | None:
+    """Return the spots' semantic vectors, centred and scaled to unit mean variance.
 
     Parameters
     ----------
@@ -43,12 +67,10 @@ def read_semantics(
     size = float(np.abs(vectors).max(initial=0))
     for _ in range(n_hops):
         vectors = average @ vectors
-    vectors = vectors - vectors.mean(axis=0)
-    # One scale for all features: their relative sizes carry meaning, their absolute size depends on the model.
-    scale = np.sqrt(vectors.var(axis=0).mean())
-    if scale <= 1e-6 * size:
+    standard = Standard.of(vectors)
+    if standard.scale <= 1e-6 * size:
         raise ValueError(f"{name} is the same for every spot: it says nothing about domains. {_FIX}")
-    return vectors / scale
+    return Semantics(standard.apply(vectors), standard)
 
 
 def read_gene_vectors(adata: AnnData, key: str | None) -> np.ndarray | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .fit import History
     from .presets import Preset
+    from .semantics import Semantics
 
 __all__ = ["Trained", "override", "principal_axes", "train"]
 
@@ -47,6 +48,8 @@ class Trained:
     """Positions of the genes that the model reads."""
     batch_size: int
     """Most spots of a training step."""
+    semantics: Semantics | None
+    """What the modulation read, if there is one."""
 
 
 def train(
@@ -86,7 +89,7 @@ def train(
         preset,
         likelihood=likelihood,
         n_latent=preset.n_latent,
-        semantic_channels=None if semantics is None else semantics.shape[1],
+        semantic_channels=None if semantics is None else semantics.vectors.shape[1],
         components=components,
         seed=int(rng.integers(2**31)),
     ).to(device)
@@ -95,7 +98,7 @@ def train(
         expression,
         spatial,
         projected,
-        semantics,
+        None if semantics is None else semantics.vectors,
         mixing,
         batch_size=batch_size,
         n_neighbors=preset.n_neighbors,
@@ -108,7 +111,7 @@ def train(
     latent = encode(model, batches)
     for _ in range(preset.readout_hops):
         latent = average @ latent
-    return Trained(model, principal_axes(latent), history, expression.genes, batch_size)
+    return Trained(model, principal_axes(latent), history, expression.genes, batch_size, semantics)
 
 
 @torch.no_grad()

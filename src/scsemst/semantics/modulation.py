@@ -1,0 +1,104 @@
+"""What a run's semantic modulation does to each spot, from what `uns` keeps of the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from scsemst import _keys
+from scsemst._checks import require_key
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from anndata import AnnData
+    from scipy import sparse
+
+    from scsemst.nn import FSM
+    from scsemst.training.semantics import Standard
+
+__all__ = ["Modulator", "modulation_of", "modulator_of"]
+
+_SEMANTICS = "The run read them: run scsemst.pp.gene_semantics(adata) or scsemst.pp.spot_semantics(adata) as before it."
+
+
+class Modulator(NamedTuple):
+    """A trained modulation and what it reads."""
+
+    fsm: FSM
+    standard: Standard
+    semantics: np.ndarray
+    """Standardised, shape `(n_obs, d)`."""
+    average: sparse.csr_matrix | None
+    """What the semantic vectors were averaged with, see :func:`~scsemst.training.components.averaging_operator`."""
+    n_hops: int
+    """How often they were."""
+    feature_scale: float
+    """What the features were divided by."""
+
+
+def modulation_of(adata: AnnData, key: str, *, fix: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return α and β of a run, each of shape `(n_obs, n_features)`: as stored in `obsm`, or computed again.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with the run's result.
+    key
+        Key of the run.
+    fix
+        The call that writes it.
+    """
+    stored = _keys.alpha(key), _keys.beta(key)
+    if all(name in adata.obsm for name in stored):
+        return tuple(np.asarray(adata.obsm[name]) for name in stored)
+    from scsemst.training.modulate import affine
+
+    made = modulator_of(adata, key, fix=fix)
+    alpha, beta = affine(made.fsm, made.semantics)
+    return alpha, beta * made.feature_scale
+
+
+def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
+    """Return a run's modulation and the semantics it read, in the same form.
+
+    Raises
+    ------
+    KeyError
+        If the run, its semantics or its graph are missing.
+    ValueError
+        If the semantics have been made anew in another way.
+    """
+    from scsemst.graphs import spatial_graph
+    from scsemst.training.components import averaging_operator
+    from scsemst.training.modulate import load_fsm
+
+    record = require_key(adata, "uns", key, fix=fix)
+    if not hasattr(record, "keys") or "fsm" not in record:
+        raise KeyError(f"adata.uns[{key!r}] has no 'fsm': that run had no semantics. {fix}")
+    fsm, standard = load_fsm(record["fsm"])
+    semantics_key = record["params"]["semantics_key"]
+    vectors = np.asarray(require_key(adata, "obsm", semantics_key, fix=_SEMANTICS), dtype=np.float32)
+    _require_same(vectors, fsm, record, adata.uns.get(semantics_key), f"adata.obsm[{semantics_key!r}]")
+    n_hops = int(record["fsm"].get("n_hops", 0))
+    average = averaging_operator(spatial_graph(adata, record["params"]["neighbors_key"])) if n_hops else None
+    for _ in range(n_hops):
+        vectors = average @ vectors
+    return Modulator(
+        fsm, standard, standard.apply(vectors), average, n_hops, float(record["fsm"].get("feature_scale", 1))
+    )
+
+
+def _require_same(vectors: np.ndarray, fsm: FSM, record: Mapping[str, Any], now: Any, name: str) -> None:
+    """Raise if the semantics are of another dimension than the run's, or were made from other vectors."""
+    if vectors.ndim != 2 or vectors.shape[1] != fsm.semantic_channels:
+        raise ValueError(
+            f"{name} has shape {vectors.shape}, the run read semantics of dimension {fsm.semantic_channels}. {_SEMANTICS}"
+        )
+    then = record.get("semantics", {})
+    now = now if hasattr(now, "keys") else {}
+    for field in ("model", "table_hash"):
+        if field in then and field in now and then[field] != now[field]:
+            raise ValueError(f"{name} has {field}={now[field]!r}, the run read {field}={then[field]!r}. {_SEMANTICS}")

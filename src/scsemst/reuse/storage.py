@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
-import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+
+from scsemst._folders import Format, read_folder, write_folder
 
 from .genes import GeneSpace
 from .modules import build_module, describe_module
@@ -22,13 +18,9 @@ from .readout import Linear
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CONFIG", "FORMAT_VERSION", "load_parts", "save_parts"]
+__all__ = ["MODEL", "load_parts", "save_parts"]
 
-CONFIG = "config.json"
-FORMAT = "scsemst.SemST"
-FORMAT_VERSION = 1
-# Named by content: the one rename of the JSON, which names the weights, takes a folder from the old model to the new.
-_WEIGHTS = re.compile(r"model-[0-9a-f]{16}\.safetensors")
+MODEL = Format("scsemst.SemST", 1, "config.json", "model", "Save the model again with model.save(folder).")
 
 
 def save_parts(parts: Parts, folder: str | Path) -> None:
@@ -39,24 +31,7 @@ def save_parts(parts: Parts, folder: str | Path) -> None:
     ValueError
         If the folder holds something else than a model of this package.
     """
-    from safetensors.numpy import save
-
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{str(folder)!r} is a file. Pass the name of a folder.")
-    if (folder / CONFIG).exists() and not _is_ours(folder / CONFIG):
-        raise ValueError(f"{str(folder)!r} has a {CONFIG} that is not of a scsemst model. Pass another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: np.ascontiguousarray(array) for name, array in _tensors(parts).items()}
-    weights = save(tensors, metadata={"format": FORMAT})
-    digest = hashlib.sha256(weights).hexdigest()
-    name = f"model-{digest[:16]}.safetensors"
-    config = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "scsemst_version": version("scsemst"),
-        "weights": name,
-        "weights_sha256": digest,
+    info = {
         "module": describe_module(parts.module),
         "genes": list(parts.genes.names),
         "n_readouts": len(parts.readout),
@@ -64,11 +39,7 @@ def save_parts(parts: Parts, folder: str | Path) -> None:
         "options": parts.options,
         "record": parts.record,
     }
-    _write(folder / name, weights)
-    _write(folder / CONFIG, json.dumps(config, default=_plain, indent=1).encode())
-    for old in folder.iterdir():
-        if _WEIGHTS.fullmatch(old.name) and old.name != name:
-            old.unlink(missing_ok=True)
+    write_folder(Path(folder), MODEL, info, _tensors(parts))
 
 
 def load_parts(folder: str | Path) -> Parts:
@@ -81,14 +52,12 @@ def load_parts(folder: str | Path) -> Parts:
     ValueError
         If it is not a model of this package, was written by a newer version, or is damaged.
     """
-    folder = Path(folder)
-    config = _read_config(folder)
-    tensors = _read_tensors(folder, config)
+    config, tensors = read_folder(Path(folder), MODEL)
     try:
         return _assemble(config, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
         reason = " ".join(str(error).split())  # torch lists what is missing over several lines
-        raise ValueError(f"The model in {str(folder)!r} is damaged: {reason}. Save it again.") from error
+        raise ValueError(f"The model in {str(folder)!r} is damaged: {reason}. {MODEL.fix}") from error
 
 
 def _tensors(parts: Parts) -> dict[str, np.ndarray]:
@@ -137,83 +106,6 @@ def _assemble(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> Parts:
 
 def _linear(tensors: dict[str, np.ndarray], name: str) -> Linear:
     return Linear(tensors.pop(f"{name}.weight"), tensors.pop(f"{name}.bias"))
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(folder)!r}. Save a model with model.save(folder) first.")
-    if not path.is_file():
-        raise FileNotFoundError(f"{str(folder)!r} has no model ({CONFIG} is missing). Was it saved with model.save?")
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except ValueError as error:  # of JSON and of Unicode
-        raise ValueError(f"{str(path)!r} is damaged: {error}. Save the model again.") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise ValueError(f"{str(path)!r} is not of a scsemst model.")
-    found = config.get("format_version")
-    if not isinstance(found, int):
-        raise ValueError(f"{str(path)!r} is damaged: it has no format_version. Save the model again.")
-    if found > FORMAT_VERSION:
-        raise ValueError(
-            f"{str(folder)!r} was written by a newer version, scsemst {config.get('scsemst_version', '?')} (format "
-            f"{found}); scsemst {version('scsemst')} reads formats up to {FORMAT_VERSION}. Upgrade scsemst."
-        )
-    return config
-
-
-def _read_tensors(folder: Path, config: dict[str, Any]) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    name = config.get("weights")
-    if not isinstance(name, str) or not _WEIGHTS.fullmatch(name):  # never a path to elsewhere
-        raise ValueError(f"{str(folder / CONFIG)!r} is damaged: weights={name!r} is no name of weights.")
-    path = folder / name
-    if not path.is_file():
-        raise FileNotFoundError(f"{str(path)!r}, the weights of the model, is missing. Copy the whole folder.")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != config.get("weights_sha256"):
-        raise ValueError(f"{str(path)!r} is damaged: it is not what {CONFIG} was written with. Save the model again.")
-    try:
-        return load(content)
-    except SafetensorError as error:
-        raise ValueError(f"{str(path)!r} is damaged: {error}. Save the model again.") from error
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        return False
-    return isinstance(config, dict) and config.get("format") == FORMAT
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o666 & ~_umask())
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _plain(value: Any) -> Any:
-    """Turn numpy values into what JSON has."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
 
 
 def _with_arrays(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,9 +111,9 @@ def test_interrupted_training_leaves_no_trace(part: AnnData, monkeypatch: pytest
     def interrupt(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit, "_epoch", interrupt)
+    monkeypatch.setattr(fit, "objective", interrupt)
     adata = part.copy()
     before = set(adata.obsm), set(adata.uns), set(adata.obs)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="data are unchanged.*checkpoint_dir="):
         scsemst.tl.semst(adata, 3, semantics_key=None, progress=False)
     assert before == (set(adata.obsm), set(adata.uns), set(adata.obs))

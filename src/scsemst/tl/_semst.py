@@ -8,6 +8,8 @@ from .. import _keys
 from .._table import get_table
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from anndata import AnnData
     from spatialdata import SpatialData
 
@@ -28,6 +30,8 @@ def semst(
     epochs: int | None = None,
     batch_size: int | None = None,
     store_modulation: bool = False,
+    checkpoint_dir: str | PathLike[str] | None = None,
+    checkpoint_minutes: float = 5,
     device: str = "auto",
     rng: Seed = 0,
     key_added: str = _keys.SEMST,
@@ -78,6 +82,12 @@ def semst(
         Keep α and β of every spot and feature in `obsm`: two arrays of about 100 columns. They are not needed for
         :func:`scsemst.pl.modulation` and :func:`scsemst.tl.semantic_drivers`, which compute them from the weights in
         `uns`.
+    checkpoint_dir
+        Folder in which to keep how far training has come, with the state of the generator. After a crash, or Ctrl-C, the
+        same call goes on from there, and gives on the CPU the same bits as a run that was never interrupted. A finished
+        run removes what it kept.
+    checkpoint_minutes
+        Minutes between two writes; zero writes after every training step.
     device
         `"auto"` (a GPU if there is one), or a torch device such as `"cpu"` or `"cuda:0"`. Results repeat
         bit for bit on `"cpu"` with the same number of threads.
@@ -116,7 +126,8 @@ def semst(
         If the spatial graph, the semantics or the layer are missing.
     ValueError
         If expression values are negative, NaN or, unless `likelihood="gaussian"`, no counts; if spots are empty or
-        names repeat; or if `n_domains` exceeds the number of spots.
+        names repeat; if `n_domains` exceeds the number of spots; or if `checkpoint_dir` holds a run with other data or
+        settings.
 
     Examples
     --------
@@ -143,6 +154,8 @@ def semst(
         "epochs": epochs,
         "batch_size": batch_size,
         "store_modulation": store_modulation,
+        "checkpoint_dir": checkpoint_dir,
+        "checkpoint_minutes": checkpoint_minutes,
         "device": device,
         "rng": rng,
         "progress": progress,

@@ -1,7 +1,7 @@
 """Training of the model."""
 
 from .device import resolve_device
-from .fit import History
+from .history import History
 from .presets import PRESETS, Preset
 from .record import run_record, seed_record
 from .train import Trained, override, train

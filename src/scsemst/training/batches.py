@@ -15,17 +15,17 @@ from .batch import Batch, make_batch
 from .expression import Expression
 from .partition import partition, surroundings
 
-__all__ = ["Batches", "automatic_batch_size"]
+__all__ = ["BATCH_SIZE", "Batches", "automatic_batch_size"]
 
 # Fixed, not what happens to be free: the same data shall give the same result on every machine.
 _FULL_BATCH_BYTES = 3e9
-_BATCH_SIZE = 8192
+BATCH_SIZE = 8192
 
 
 def automatic_batch_size(n_spots: int, n_genes: int, width: int) -> int:
     """Return all spots if a step over them would take up to about 3 GB, else 8192."""
     per_spot = 4 * (24 * width + 6 * min(n_genes, 600))
-    return n_spots if n_spots * per_spot <= _FULL_BATCH_BYTES else min(_BATCH_SIZE, n_spots)
+    return n_spots if n_spots * per_spot <= _FULL_BATCH_BYTES else min(BATCH_SIZE, n_spots)
 
 
 @dataclass

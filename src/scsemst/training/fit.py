@@ -1,47 +1,25 @@
-"""The training loop."""
+"""Training of the model."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from tqdm.auto import tqdm
+
+from .history import History
+from .loop import optimize
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from scsemst.nn import SemST
 
     from .batch import Batch
+    from .checkpoint import Checkpoint
     from .presets import Preset
 
-__all__ = ["History", "fit"]
-
-log = logging.getLogger("scsemst")
-
-
-@dataclass
-class History:
-    """Objective and its terms, one value per epoch."""
-
-    terms: dict[str, list[float]] = field(default_factory=dict)
-    stopped_epoch: int = 0
-    """Epochs that were run."""
-    converged: bool = False
-    """Whether training stopped before the last epoch because the objective did."""
-
-    def append(self, values: dict[str, float]) -> None:
-        """Add an epoch."""
-        for name, value in values.items():
-            self.terms.setdefault(name, []).append(value)
-        self.stopped_epoch += 1
-
-    def to_dict(self) -> dict[str, np.ndarray]:
-        """Return one array per term, and the epoch numbers from 1."""
-        epochs = np.arange(1, self.stopped_epoch + 1)
-        return {"epoch": epochs, **{name: np.array(values) for name, values in self.terms.items()}}
+__all__ = ["fit", "objective", "optimizer"]
 
 
 def fit(
@@ -51,14 +29,12 @@ def fit(
     *,
     epochs: int,
     rng: np.random.Generator,
-    patience: int = 5,
-    tolerance: float = 1e-4,
     progress: bool = True,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train until the objective settles, or for `epochs`.
 
-    Only expression, graphs and semantics are read. Training stops early once the objective has improved by less than
-    `tolerance` of its value, on average per epoch, over the last `patience` epochs.
+    Only expression, graphs and semantics are read.
 
     Parameters
     ----------
@@ -72,45 +48,49 @@ def fit(
         Most passes over all batches.
     rng
         Orders the batches.
-    patience
-        Epochs over which the improvement is judged.
-    tolerance
-        Relative improvement per epoch that counts as none.
     progress
         Show a progress bar.
+    checkpoint
+        See :func:`~scsemst.training.loop.optimize`.
 
     Raises
     ------
     FloatingPointError
         If the objective becomes NaN or infinite.
     """
+
+    def gradient(i: int) -> tuple[dict[str, float], int]:
+        batch = batches[i]
+        terms = objective(model, batch, preset)
+        terms["loss"].backward()
+        return {name: term.item() for name, term in terms.items()}, batch.core.stop
+
+    adam, options = optimizer(model, preset), {"epochs": epochs, "rng": rng, "progress": progress}
+    try:
+        return optimize(model, adam, gradient, len(batches), checkpoint=checkpoint, **options)
+    except KeyboardInterrupt as error:
+        if error.args:  # the checkpoint has said how to go on
+            raise
+        raise KeyboardInterrupt(
+            "Training was interrupted; the data are unchanged. With checkpoint_dir= the same call goes on where it was last "
+            "written."
+        ) from None
+
+
+def objective(model: SemST, batch: Batch, preset: Preset) -> dict[str, torch.Tensor]:
+    """Return the objective of a batch's core, `"loss"`, and its terms."""
+    encoding = model.encode(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics)
+    core = type(encoding)(*(None if part is None else part[batch.core] for part in encoding))
+    terms = model.loss(core, batch.observed, batch.log_library, batch.edge_index)
     weights = {
         "reconstruction": 1.0,
         "neighbor": preset.neighbor_weight,
         "redundancy": preset.redundancy_weight,
     }
-    optimizer = _optimizer(model, preset)
-    history = History()
-    model.train()
-    with tqdm(total=epochs, desc="SemST", unit="epoch", disable=not progress, leave=False) as bar:
-        for _ in range(epochs):
-            history.append(_epoch(model, batches, weights, optimizer, rng))
-            loss = history.terms["loss"]
-            if not np.isfinite(loss[-1]):
-                raise FloatingPointError(
-                    f"Training diverged in epoch {history.stopped_epoch}: the objective is {loss[-1]}. "
-                    "Check the expression for extreme values, or lower learning_rate."
-                )
-            bar.update()
-            bar.set_postfix(loss=f"{loss[-1]:.4f}")
-            if len(loss) > patience and loss[-patience - 1] - loss[-1] < patience * tolerance * abs(loss[-1]):
-                history.converged = True
-                break
-    model.eval()
-    return history
+    return {"loss": sum(weights[name] * term for name, term in terms.items()), **terms}
 
 
-def _optimizer(model: SemST, preset: Preset) -> torch.optim.Optimizer:
+def optimizer(model: SemST, preset: Preset) -> torch.optim.Optimizer:
     """Let what started from principal components move slowly, and what started at random catch up with it."""
     parts = [
         ((model.spatial_view, model.feature_view, model.to_latent), preset.encoder_learning_rate),
@@ -122,29 +102,3 @@ def _optimizer(model: SemST, preset: Preset) -> torch.optim.Optimizer:
         for modules, rate in parts
     ]
     return torch.optim.Adam(groups, weight_decay=preset.weight_decay)
-
-
-def _epoch(
-    model: SemST,
-    batches: Sequence[Batch],
-    weights: dict[str, float],
-    optimizer: torch.optim.Optimizer,
-    rng: np.random.Generator,
-) -> dict[str, float]:
-    """Take one step per batch; return the mean of each term, weighted by core spots."""
-    totals: dict[str, float] = {}
-    n_spots = 0
-    for i in rng.permutation(len(batches)):
-        batch = batches[i]
-        size = batch.core.stop
-        encoding = model.encode(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics)
-        core = type(encoding)(*(None if part is None else part[batch.core] for part in encoding))
-        terms = model.loss(core, batch.observed, batch.log_library, batch.edge_index)
-        loss = sum(weights[name] * term for name, term in terms.items())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        n_spots += size
-        for name, term in {"loss": loss, **terms}.items():
-            totals[name] = totals.get(name, 0.0) + size * term.item()
-    return {name: total / n_spots for name, total in totals.items()}

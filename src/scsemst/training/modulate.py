@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from scsemst.nn import FSM, Observed
 
-from .fit import History
+from .history import History
+from .loop import optimize
 from .model import LIKELIHOODS, start_decoder
 from .semantics import Standard
 
@@ -164,32 +164,23 @@ def _fit(
     tolerance: float,
     progress: bool,
 ) -> History:
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    n_obs = sum(len(batch.z) for batch in batches)
-    history = History()
-    with tqdm(total=epochs, desc="modulation", unit="epoch", disable=not progress, leave=False) as bar:
-        for _ in range(epochs):
-            total = 0.0
-            for i in rng.permutation(len(batches)):
-                loss = model.loss(*batches[i])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                total += len(batches[i].z) * loss.item() / n_obs
-            history.append({"loss": total})
-            if not np.isfinite(total):
-                raise FloatingPointError(
-                    f"Training diverged in epoch {history.stopped_epoch}: the objective is {total}. "
-                    "Check expression and embedding for extreme values, or lower learning_rate."
-                )
-            bar.update()
-            bar.set_postfix(loss=f"{total:.4f}")
-            losses = history.terms["loss"]
-            if len(losses) > patience and losses[-patience - 1] - total < patience * tolerance * abs(total):
-                history.converged = True
-                break
-    model.eval()
-    return history
+    def gradient(i: int) -> tuple[dict[str, float], int]:
+        loss = model.loss(*batches[i])
+        loss.backward()
+        return {"loss": loss.item()}, len(batches[i].z)
+
+    return optimize(
+        model,
+        torch.optim.Adam(model.parameters(), lr=learning_rate),
+        gradient,
+        len(batches),
+        epochs=epochs,
+        rng=rng,
+        patience=patience,
+        tolerance=tolerance,
+        title="modulation",
+        progress=progress,
+    )
 
 
 def store_fsm(fsm: FSM, standard: Standard, *, feature_scale: float = 1.0, n_hops: int = 0) -> dict[str, Any]:

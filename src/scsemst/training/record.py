@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from scsemst._types import Seed
 
-    from .fit import History
+    from .history import History
 
 __all__ = ["run_record", "seed_record"]
 

@@ -70,7 +70,7 @@ def run(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[s
     seed = seed_record(options["rng"], generator)
     named = ("semantics_key", "neighbors_key", "layer", "n_top_genes", "likelihood")
     settings = {name: options[name] for name in named}
-    rest = {name: options[name] for name in ("batch_size", "progress")}
+    rest = {name: options[name] for name in ("batch_size", "checkpoint_dir", "checkpoint_minutes", "progress")}
     trained = train(adata, preset, **settings, **rest, device=resolve_device(options["device"]), rng=generator)
     found, stability = n_domains, None
     if n_domains == "auto":
@@ -99,6 +99,8 @@ def run(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[s
         record["fsm"] = store_fsm(fsm, standard, n_hops=preset.semantic_hops)
         if options["store_modulation"]:
             modulation = affine(fsm, vectors)
+    if trained.checkpoint is not None:
+        trained.checkpoint.remove()
     return Run(trained, labels, mixtures, preset, record, stability, modulation)
 
 
@@ -127,3 +129,9 @@ def _check(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dic
     for name in ("n_latent", "epochs", "batch_size"):
         if options[name] is not None:
             require_integer(options[name], name=name, minimum=1)
+    if not options["checkpoint_minutes"] >= 0:
+        raise ValueError(f"checkpoint_minutes must not be negative, found {options['checkpoint_minutes']}.")
+    if options["checkpoint_dir"] is not None and options["rng"] is None:
+        raise ValueError(
+            "rng=None draws another seed in every run, so that none can be continued. Pass a number with checkpoint_dir=."
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,12 @@ import torch
 from scsemst.graphs import gene_mixing, spatial_graph
 
 from .batches import Batches, automatic_batch_size
+from .checkpoint import Checkpoint
 from .components import averaging_operator
 from .expression import read_expression
+from .fingerprint import fingerprint
 from .fit import fit
+from .memory import shrinking
 from .model import build_model
 from .semantics import read_gene_vectors, read_semantics
 from .start import project, start_components
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
 
     from scsemst.nn import SemST
 
-    from .fit import History
+    from .history import History
     from .presets import Preset
     from .semantics import Semantics
 
@@ -50,6 +54,8 @@ class Trained:
     """Most spots of a training step."""
     semantics: Semantics | None
     """What the modulation read, if there is one."""
+    checkpoint: Checkpoint | None = None
+    """Where training was kept; to be removed once nothing more can go wrong."""
 
 
 def train(
@@ -64,12 +70,15 @@ def train(
     device: torch.device,
     rng: np.random.Generator,
     batch_size: int | None = None,
+    checkpoint_dir: str | Path | None = None,
+    checkpoint_minutes: float = 5,
     progress: bool = True,
 ) -> Trained:
     """Train SemST on a slice; `adata` is only read.
 
     Parameters are those of :func:`scsemst.tl.semst`.
     """
+    begin = rng.bit_generator.state
     spatial = spatial_graph(adata, neighbors_key)
     average = averaging_operator(spatial)
     semantics = read_semantics(adata, semantics_key, average=average, n_hops=preset.semantic_hops)
@@ -84,34 +93,52 @@ def train(
     if preset.feature_view:
         projected = project(expression, components[0][:, :N_FEATURE_COMPONENTS], mixing)
         projected = average @ (average @ projected)
-    model = build_model(
-        expression,
-        preset,
-        likelihood=likelihood,
-        n_latent=preset.n_latent,
-        semantic_channels=None if semantics is None else semantics.vectors.shape[1],
-        components=components,
-        seed=int(rng.integers(2**31)),
-    ).to(device)
-    batch_size = batch_size or automatic_batch_size(adata.n_obs, expression.genes.size, preset.hidden_channels)
-    batches = Batches(
-        expression,
-        spatial,
-        projected,
-        None if semantics is None else semantics.vectors,
-        mixing,
-        batch_size=batch_size,
-        n_neighbors=preset.n_neighbors,
-        normalization=preset.normalization,
-        device=device,
-    )
-    # As many steps as over the whole slice, but every spot is seen
-    epochs = max(min(preset.epochs, MIN_EPOCHS), -(-preset.epochs // len(batches)))
-    history = fit(model, batches, preset, epochs=epochs, rng=rng, progress=progress)
-    latent = encode(model, batches)
-    for _ in range(preset.readout_hops):
-        latent = average @ latent
-    return Trained(model, principal_axes(latent), history, expression.genes, batch_size, semantics)
+    vectors = None if semantics is None else semantics.vectors
+    seed = int(rng.integers(2**31))
+    size = batch_size or automatic_batch_size(adata.n_obs, expression.genes.size, preset.hidden_channels)
+    checkpoint = None
+    if checkpoint_dir is not None:
+        settings = {"likelihood": likelihood, "batch_size": size}
+        marks = fingerprint(adata, expression, spatial, vectors, preset, begin, **settings)
+        checkpoint = Checkpoint(checkpoint_dir, checkpoint_minutes, marks, size)
+        size = checkpoint.batch_size
+    ready = rng.bit_generator.state
+
+    def attempt(batch_size: int) -> Trained:
+        rng.bit_generator.state = ready
+        model = build_model(
+            expression,
+            preset,
+            likelihood=likelihood,
+            n_latent=preset.n_latent,
+            semantic_channels=None if vectors is None else vectors.shape[1],
+            components=components,
+            seed=seed,
+        ).to(device)
+        batches = Batches(
+            expression,
+            spatial,
+            projected,
+            vectors,
+            mixing,
+            batch_size=batch_size,
+            n_neighbors=preset.n_neighbors,
+            normalization=preset.normalization,
+            device=device,
+        )
+        epochs = enough_epochs(preset.epochs, len(batches))
+        history = fit(model, batches, preset, epochs=epochs, rng=rng, progress=progress, checkpoint=checkpoint)
+        latent = encode(model, batches)
+        for _ in range(preset.readout_hops):
+            latent = average @ latent
+        return Trained(model, principal_axes(latent), history, expression.genes, batch_size, semantics, checkpoint)
+
+    return shrinking(attempt, size, adata.n_obs, discard=None if checkpoint is None else checkpoint.discard)
+
+
+def enough_epochs(epochs: int, n_steps: int) -> int:
+    """Return for how many epochs of so many steps to train: as many steps as over a whole slice, but seeing every spot."""
+    return max(min(epochs, MIN_EPOCHS), -(-epochs // n_steps))
 
 
 @torch.no_grad()

@@ -31,9 +31,9 @@ def labelled(adata: AnnData) -> AnnData:
     return adata
 
 
-def drawn_colors(ax: Axes) -> list[str]:
+def drawn_colors(ax: Axes, i: int = 0) -> list[str]:
     """Colour of each spot, in the order of drawing; collections after the first are the legend's."""
-    return [to_hex(color) for color in ax.collections[0].get_facecolor()]
+    return [to_hex(color) for color in ax.collections[i].get_facecolor()]
 
 
 def legend(ax: Axes) -> list[str]:
@@ -103,6 +103,39 @@ def test_over_an_image(labelled: AnnData):
     known = labelled.obs["semst"].notna().sum()
     assert sum(color != GREY for color in drawn_colors(ax)) == known
     assert len(scsemst.pl.domains(labelled, img=False, show=False).images) == 0
+
+
+def test_each_slice_over_its_own_image(labelled: AnnData):
+    coords = labelled.obsm["spatial"]
+    both = ad.concat({"a": labelled, "b": labelled[:1000]}, label="slice", index_unique="-")
+    factors = {"tissue_hires_scalef": 500 / coords.max(), "spot_diameter_fullres": 0.01 * coords.max()}
+    both.uns["spatial"] = {
+        name: {"images": {"hires": np.full((520, 520, 3), shade)}, "scalefactors": factors}
+        for name, shade in (("a", 0.9), ("b", 0.5))
+    }
+    axes = scsemst.pl.domains(both, ["semst", "ground_truth"], library_key="slice", alpha=0.5, show=False)
+    assert [ax.get_title() for ax in axes] == ["a: semst", "a: ground_truth", "b: semst", "b: ground_truth"]
+    assert [float(ax.images[0].get_array()[0, 0, 0]) for ax in axes] == [0.9, 0.9, 0.5, 0.5]
+
+
+def test_outlines(labelled: AnnData):
+    ax = scsemst.pl.domains(labelled, outline=True, show=False)
+    layers = [drawn_colors(ax, i) for i, spots in enumerate(ax.collections) if len(spots.get_offsets())]
+    assert layers[0] == ["#000000"], "the outline lies below"
+    assert ["#ffffff"] in layers, "then a gap"
+    assert set(layers[-1]) >= set(labelled.uns["semst_colors"])
+    assert all(collection.get_rasterized() for collection in ax.collections)
+
+
+def test_half_a_million_spots_make_a_small_file(tmp_path: Path):
+    coords = np.random.default_rng(0).random((500_000, 2)) * 6
+    labels = pd.Categorical((coords.astype(int) @ [6, 1]).astype(str))
+    adata = ad.AnnData(
+        obs=pd.DataFrame({"semst": labels}, index=np.arange(500_000).astype(str)), obsm={"spatial": coords}
+    )
+    ax = scsemst.pl.domains(adata, show=False, save=tmp_path / "big.pdf")
+    assert len(ax.collections[0].get_offsets()) == 500_000
+    assert (tmp_path / "big.pdf").stat().st_size < 1e6
 
 
 def test_one_panel_per_slice(labelled: AnnData):

@@ -57,6 +57,24 @@ def test_semantics_puts_each_spot_at_its_components(adata: AnnData):
         scsemst.pl.semantics(adata, TRUTH)
 
 
+def test_semantics_on_the_tissue(adata: AnnData):
+    adata.obsm["X_gene_semantics"] = vectors = adata.X[:, :40].toarray()
+    axes = scsemst.pl.semantics(adata, method="tissue", show=False)
+    assert [ax.get_title() for ax in axes] == [f"X_gene_semantics, component {i}" for i in (1, 2, 3)]
+    components = sc.pp.pca(vectors, n_comps=29)
+    for i, ax in enumerate(axes):
+        drawn = ax.collections[0]
+        assert drawn.get_rasterized()
+        low, high = drawn.get_clim()
+        assert low == -high, "zero has the middle colour"
+        np.testing.assert_array_equal(np.sort(drawn.get_array()), np.sort(components[:, i].astype(np.float64)))
+    with pytest.raises(ValueError, match="ax has 1 axes, but 3 panels"):
+        scsemst.pl.semantics(adata, method="tissue", ax=axes[0])
+    del adata.obsm["spatial"]
+    with pytest.raises(KeyError, match="spatial_key="):
+        scsemst.pl.semantics(adata, method="tissue")
+
+
 def test_semantics_as_umap(adata: AnnData):
     part = adata[::6].copy()
     part.obsm["X_gene_semantics"] = part.X[:, :40].toarray()

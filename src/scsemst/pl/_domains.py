@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import _keys
-from .._checks import require_key
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -95,13 +94,12 @@ def domains(
     from ._figure import finish, grid, panels
     from ._labels import categories
     from ._palette import NA_COLOR, distinct, matched, resolve
+    from ._tissue import coordinates, rasterize
 
     adata = get_table(adata, table_key)
     keys = [key] if isinstance(key, str) else list(key)
     labels = {name: categories(adata, name) for name in keys}
-    coords = require_key(
-        adata, "obsm", spatial_key, fix="Spatial coordinates are needed; pass spatial_key= to name them."
-    )
+    coords = coordinates(adata, spatial_key)
     colors: dict[str, list[str]] = {}
     for name in keys:
         colors[name] = resolve(adata, name, labels[name], palette)
@@ -109,7 +107,7 @@ def domains(
             colors[name] = matched(labels[name], labels[keys[0]], colors[keys[0]])
 
     # A light stand-in for adata: squidpy turns strings into categories in place, and subsets X for each slice
-    tissue = _stand_in(adata, labels, coords[:, :2], library_key=library_key, spatial_key=spatial_key)
+    tissue = _stand_in(adata, labels, coords, library_key=library_key, spatial_key=spatial_key)
     tissue.uns.update({_keys.colors(name): list(distinct(colors[name])) for name in keys})
     has_image = spatial_key in tissue.uns
     slices = list(tissue.obs[library_key].cat.categories) if library_key else [None]
@@ -142,8 +140,7 @@ def domains(
             **{**options, **kwargs},
         )
     for panel in axes:
-        for collection in panel.collections:
-            collection.set_rasterized(True)  # half a million spots as vectors would make a PDF of 100 MB
+        rasterize(panel)
     adata.uns.update({_keys.colors(name): colors[name] for name in keys})
     return finish(axes if n_panels > 1 else axes[0], "domains", show=show, save=save, given=ax is not None)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -61,6 +61,43 @@ def grid(n_panels: int, *, ncols: int = 3, size: tuple[float, float]) -> tuple[F
     for spare in axes.flat[n_panels:]:
         spare.remove()
     return figure, list(axes.flat[:n_panels])
+
+
+def curves(
+    axes: Sequence[Axes],
+    x: Sequence[float],
+    values: Mapping[str, Sequence[float]],
+    *,
+    mark: float,
+    label: str,
+    **xaxis: Any,
+) -> None:
+    """Draw each of `values` over `x` in a panel of its own, all with a dotted line at `mark`.
+
+    Parameters
+    ----------
+    axes
+        One per entry of `values`.
+    x
+        What they are drawn over, whole numbers.
+    values
+        Titles and heights.
+    mark
+        Where the line is.
+    label
+        What the line means; the first panel has it as its legend.
+    xaxis
+        Passed on to :meth:`matplotlib.axes.Axes.set`.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    for panel, (title, heights) in zip(axes, values.items(), strict=True):
+        panel.plot(x, heights, color="#332288", marker="." if len(x) < 30 else None)
+        panel.axvline(mark, color="grey", linestyle=":", label=label)
+        panel.set(title=title, **xaxis)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.spines[["top", "right"]].set_visible(False)
+    axes[0].legend(edgecolor="none", fontsize="small")
 
 
 def panels(ax: Axes | Sequence[Axes] | None, n: int) -> list[Axes] | None:

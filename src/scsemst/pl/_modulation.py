@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _keys
-from .._checks import require_integer, require_key
+from .._checks import require_integer
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -87,43 +87,18 @@ def modulation(
     >>> [ax.get_title() for ax in scsemst.pl.modulation(adata, "X_pca_semst", dims=[0], show=False)]
     ['α, feature 0', 'β, feature 0']
     """
-    import anndata as ad
-    import pandas as pd
-    import squidpy as sq
-    from matplotlib.colors import Normalize
-
     from ..semantics.modulation import modulation_of
-    from ._figure import finish, grid, panels
+    from ._figure import finish
+    from ._tissue import draw_values
 
     adata = get_table(adata, table_key)
     fix = "Run scsemst.tl.modulate(adata, …) or scsemst.tl.semst(adata) first, or pass key= to name its result."
     values = dict(zip("αβ", modulation_of(adata, key, fix=fix), strict=True))
-    fix = "Spatial coordinates are needed; pass spatial_key= to name them."
-    coords = np.asarray(require_key(adata, "obsm", spatial_key, fix=fix))[:, :2]
     chosen = _features(values, dims)
 
-    axes = panels(ax, 2 * len(chosen)) or grid(2 * len(chosen), ncols=len(chosen), size=(4.2, 3.4))[1]
-    tissue = ad.AnnData(obs=pd.DataFrame(index=adata.obs_names), obsm={spatial_key: coords})
-    options = {"shape": None, "img": False, "library_id": "", "cmap": cmap, "frameon": False}
-    if size is not None:
-        options["size"] = size
-    for panel, (sign, feature) in zip(axes, [(sign, i) for sign in values for i in chosen], strict=True):
-        title = f"{sign}, feature {feature}"
-        tissue.obs[title] = values[sign][:, feature].astype(np.float64)
-        limit = float(np.quantile(np.abs(tissue.obs[title]), 0.99)) or 1.0
-        norm = Normalize(-limit, limit)
-        sq.pl.spatial_scatter(
-            tissue,
-            color=title,
-            spatial_key=spatial_key,
-            norm=norm,
-            fig=panel.figure,
-            ax=panel,
-            title=title,
-            **{**options, **kwargs},
-        )
-        for collection in panel.collections:
-            collection.set_rasterized(True)
+    drawn = {f"{sign}, feature {i}": values[sign][:, i] for sign in values for i in chosen}
+    options = {"spatial_key": spatial_key, "cmap": cmap, "size": size}
+    axes = draw_values(adata, drawn, ax, ncols=len(chosen), **options, **kwargs)
     return finish(axes, "modulation", show=show, save=save, given=ax is not None)
 
 

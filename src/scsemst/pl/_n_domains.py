@@ -63,9 +63,7 @@ def n_domains(
     >>> [ax.get_title() for ax in scsemst.pl.n_domains(adata, show=False)]
     ['stability', 'BIC per spot', 'score']
     """
-    from matplotlib.ticker import MaxNLocator
-
-    from ._figure import finish, grid, panels
+    from ._figure import curves, finish, grid, panels
 
     adata = get_table(adata, table_key)
     record = require_key(adata, "uns", key, fix="Run scsemst.tl.n_domains(adata) first.")
@@ -73,10 +71,6 @@ def n_domains(
     titles = {"stability": "stability", "bic": "BIC per spot", "score": "score"}
     axes = panels(ax, len(titles)) or grid(len(titles), size=(3.2, 2.6))[1]
     chosen = int(record["n_domains"])
-    for panel, (name, title) in zip(axes, titles.items(), strict=True):
-        panel.plot(scores["n_domains"], scores[name], color="#332288", marker=".")
-        panel.axvline(chosen, color="grey", linestyle=":", label=f"{chosen} domains")
-        panel.set(title=title, xlabel="number of domains")
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[-1].legend(frameon=False, fontsize="small")
+    values = {title: scores[name] for name, title in titles.items()}
+    curves(axes, scores["n_domains"], values, mark=chosen, label=f"{chosen} domains", xlabel="number of domains")
     return finish(axes, "n_domains", show=show, save=save, given=ax is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,51 +26,55 @@ def semantics(
     key: str = _keys.SEMST,
     *,
     use_rep: str = _keys.GENE_SEMANTICS,
-    method: str = "pca",
+    method: Literal["pca", "umap", "tissue"] = "pca",
     palette: str | Sequence[Any] | Mapping[str, Any] | None = None,
+    spatial_key: str = _keys.SPATIAL,
     rng: Seed = 0,
     table_key: str = _keys.TABLE,
-    ax: Axes | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     save: bool | str | Path | None = None,
     **kwargs: Any,
-) -> Axes:
-    """Draw the semantic vectors of spots in two dimensions, coloured by domain.
+) -> Axes | list[Axes]:
+    """Draw the semantic vectors of spots in two dimensions, coloured by domain, or on the tissue.
 
     Parameters
     ----------
     adata
         Annotated data matrix. Nothing but the palette is written to it.
     key
-        Key in `obs` of the labels.
+        Key in `obs` of the labels; not read with `method="tissue"`.
     use_rep
         Key in `obsm` of the vectors, from :func:`scsemst.pp.gene_semantics` or another step.
     method
-        `"pca"`, or `"umap"`, which takes longer.
+        The plane: `"pca"`, or `"umap"`, which takes longer. `"tissue"` draws the first three principal components on
+        the tissue, each in its own panel.
     palette
         Colours of the labels, as in :func:`scsemst.pl.domains`.
+    spatial_key
+        Key in `obsm` of the coordinates, for `method="tissue"`.
     rng
         Seed or generator of the UMAP.
     table_key
         Table to use if `adata` is a :class:`~spatialdata.SpatialData`.
     ax
-        Axes to draw on.
+        Axes to draw on; three with `method="tissue"`.
     show
         Show the figure; by default as `scanpy.settings.autoshow` says, and not if `ax` is given.
     save
         As in scanpy: save to `scanpy.settings.figdir`, `True` under the default name, a string as the name's end. A
         path with a folder is taken as it is.
     **kwargs
-        Passed on to :func:`scanpy.pl.embedding`.
+        Passed on to :func:`scanpy.pl.embedding`, or to :func:`squidpy.pl.spatial_scatter` with `method="tissue"`.
 
     Returns
     -------
-    The axes. Sets `adata.uns[f"{key}_colors"]`.
+    The axes, a list of them with `method="tissue"`. Sets `adata.uns[f"{key}_colors"]`, with labels.
 
     Raises
     ------
     KeyError
-        If labels or vectors are missing; says which call writes them.
+        If labels, vectors or coordinates are missing; says which call writes them.
 
     Examples
     --------
@@ -85,28 +89,35 @@ def semantics(
     import pandas as pd
     import scanpy as sc
 
-    from ._figure import finish, grid
+    from ._figure import finish, grid, panels
     from ._labels import categories
     from ._palette import NA_COLOR, resolve
+    from ._tissue import draw_values, rasterize
 
     adata = get_table(adata, table_key)
-    require_in(method, ("pca", "umap"), name="method")
+    require_in(method, ("pca", "umap", "tissue"), name="method")
     vectors = require_key(adata, "obsm", use_rep, fix="Run scsemst.pp.gene_semantics(adata) first, or pass use_rep=.")
+    vectors = np.asarray(vectors, dtype=np.float32)
+    components = sc.pp.pca(vectors, n_comps=min(30, *vectors.shape) - 1)
+    if method == "tissue":
+        drawn = {f"{use_rep}, component {i + 1}": components[:, i] for i in range(3)}
+        axes = draw_values(adata, drawn, ax, spatial_key=spatial_key, **{"cmap": "PuOr_r", **kwargs})
+        return finish(axes, "semantics", show=show, save=save, given=ax is not None)
+
     labels = categories(adata, key)
     colors = resolve(adata, key, labels, palette)
     space = ad.AnnData(
         obs=pd.DataFrame({key: labels}, index=adata.obs_names),
         uns={_keys.colors(key): colors},
-        obsm={"X_pca": sc.pp.pca(np.asarray(vectors, dtype=np.float32), n_comps=min(30, *np.shape(vectors)) - 1)},
+        obsm={"X_pca": components},
     )
     if method == "umap":
         seed = int(np.random.default_rng(rng).integers(2**31))
         sc.pp.neighbors(space, use_rep="X_pca", random_state=seed)
         sc.tl.umap(space, random_state=seed)
-    panel = ax if ax is not None else grid(1, size=(6, 4.5))[1][0]
+    panel = (panels(ax, 1) or grid(1, size=(6, 4.5))[1])[0]
     sc.pl.embedding(space, method, color=key, na_color=NA_COLOR, ax=panel, show=False, **{"frameon": True, **kwargs})
     panel.set(xlabel=f"{method.upper()}1", ylabel=f"{method.upper()}2")
-    for collection in panel.collections:
-        collection.set_rasterized(True)
+    rasterize(panel)
     adata.uns[_keys.colors(key)] = colors
     return finish(panel, "semantics", show=show, save=save, given=ax is not None)

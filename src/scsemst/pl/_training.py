@@ -64,7 +64,7 @@ def training(
     >>> [ax.get_title() for ax in scsemst.pl.training(adata, show=False)]
     ['loss']
     """
-    from ._figure import finish, grid, panels
+    from ._figure import curves, finish, grid, panels
 
     adata = get_table(adata, table_key)
     fix = "Run scsemst.tl.semst(adata) first, or pass the key of its result."
@@ -77,9 +77,6 @@ def training(
     stopped = record.get("stopped_epoch", record.get("params", {}).get("stopped_epoch", epochs[-1]))
 
     axes = panels(ax, len(terms)) or grid(len(terms), ncols=4, size=(3.2, 2.6))[1]
-    for panel, name in zip(axes, terms, strict=True):
-        panel.plot(epochs, history[name], color="#332288", marker="." if len(epochs) < 3 else None)
-        panel.axvline(stopped, color="grey", linestyle=":", label=f"stopped at epoch {stopped}")
-        panel.set(title=name, xlabel="epoch")
-    axes[0].legend(frameon=False, fontsize="small")
+    values = {name: history[name] for name in terms}
+    curves(axes, epochs, values, mark=stopped, label=f"stopped at epoch {stopped}", xlabel="epoch")
     return finish(axes, "training", show=show, save=save, given=ax is not None)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .precision import full_precision
+
 __all__ = ["NeighborLoss"]
 
 
@@ -39,6 +41,7 @@ class NeighborLoss(nn.Module):
         self.exact = exact
         self.balanced = balanced
 
+    @full_precision
     def forward(self, z: Tensor, edge_index: Tensor) -> Tensor:
         """Return the loss, a scalar.
 

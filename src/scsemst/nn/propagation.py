@@ -9,6 +9,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from .precision import full_precision
+
 __all__ = ["SparseInput", "SpotGraph", "to_torch_csr"]
 
 
@@ -64,6 +66,7 @@ class SparseInput:
         self._factors = [(factor.to(device), transpose.to(device)) for factor, transpose in self._factors]
         return self
 
+    @full_precision
     def __matmul__(self, weight: Tensor) -> Tensor:
         for factor, transpose in self._factors:
             weight = _Product.apply(factor, transpose, weight)
@@ -111,6 +114,7 @@ class SpotGraph:
         self.matrix, self.scale = self.matrix.to(device), self.scale.to(device)
         return self
 
+    @full_precision
     def __matmul__(self, x: Tensor) -> Tensor:
         if self.normalization == "sym":
             x = x * self.scale

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .precision import full_precision
+
 __all__ = ["RedundancyLoss"]
 
 
@@ -22,6 +24,7 @@ class RedundancyLoss(nn.Module):
         super().__init__()
         self.eps = eps
 
+    @full_precision
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the loss, a scalar, of two views of shape `(n_spots, n_features)`."""
         correlation = self._standardize(first).T @ self._standardize(second) / first.shape[0]

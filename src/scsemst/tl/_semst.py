@@ -29,6 +29,7 @@ def semst(
     n_latent: int | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    precision: Literal["float32", "bf16"] = "float32",
     store_modulation: bool = False,
     checkpoint_dir: str | PathLike[str] | None = None,
     checkpoint_minutes: float = 5,
@@ -77,7 +78,12 @@ def semst(
     batch_size
         Most spots of a training step. By default all of them, unless a step would take more than about 3 GB (some
         200,000 spots); then parts of the tissue of 8,192 spots, with the surroundings that make their graph
-        convolutions exact. The rule does not depend on the machine, so that results do not either.
+        convolutions exact. The rule does not depend on the machine, so that results do not either. A device without
+        the memory for it is given 8,192 spots, or half as many, and so on down to 256, with a warning; the size is
+        recorded.
+    precision
+        `"bf16"`: dense layers compute in bfloat16 (:class:`torch.autocast`), everything else, likelihood and graph
+        products among it, in float32.
     store_modulation
         Keep α and β of every spot and feature in `obsm`: two arrays of about 100 columns. They are not needed for
         :func:`scsemst.pl.modulation` and :func:`scsemst.tl.semantic_drivers`, which compute them from the weights in
@@ -90,7 +96,8 @@ def semst(
         Minutes between two writes; zero writes after every training step.
     device
         `"auto"` (a GPU if there is one), or a torch device such as `"cpu"` or `"cuda:0"`. Results repeat
-        bit for bit on `"cpu"` with the same number of threads.
+        bit for bit on `"cpu"` with the same number of threads. `"mps"` trains on the CPU, with a warning: torch has no
+        sparse products for Apple GPUs.
     rng
         Seed or generator. The global random state is neither read nor changed.
     key_added
@@ -153,6 +160,7 @@ def semst(
         "n_latent": n_latent,
         "epochs": epochs,
         "batch_size": batch_size,
+        "precision": precision,
         "store_modulation": store_modulation,
         "checkpoint_dir": checkpoint_dir,
         "checkpoint_minutes": checkpoint_minutes,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint
     from .presets import Preset
 
-__all__ = ["fit", "objective", "optimizer"]
+__all__ = ["autocast", "fit", "objective", "optimizer"]
 
 
 def fit(
@@ -29,6 +29,7 @@ def fit(
     *,
     epochs: int,
     rng: np.random.Generator,
+    precision: str = "float32",
     progress: bool = True,
     checkpoint: Checkpoint | None = None,
 ) -> History:
@@ -48,6 +49,8 @@ def fit(
         Most passes over all batches.
     rng
         Orders the batches.
+    precision
+        See :func:`autocast`.
     progress
         Show a progress bar.
     checkpoint
@@ -61,7 +64,8 @@ def fit(
 
     def gradient(i: int) -> tuple[dict[str, float], int]:
         batch = batches[i]
-        terms = objective(model, batch, preset)
+        with autocast(batch.edge_index.device, precision):
+            terms = objective(model, batch, preset)
         terms["loss"].backward()
         return {name: term.item() for name, term in terms.items()}, batch.core.stop
 
@@ -75,6 +79,14 @@ def fit(
             "Training was interrupted; the data are unchanged. With checkpoint_dir= the same call goes on where it was last "
             "written."
         ) from None
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which dense layers compute in bfloat16 if `precision="bf16"`.
+
+    Only forward passes belong in it: the backward pass takes the precision of each from there.
+    """
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
 def objective(model: SemST, batch: Batch, preset: Preset) -> dict[str, torch.Tensor]:

@@ -70,7 +70,9 @@ def run(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[s
     seed = seed_record(options["rng"], generator)
     named = ("semantics_key", "neighbors_key", "layer", "n_top_genes", "likelihood")
     settings = {name: options[name] for name in named}
-    rest = {name: options[name] for name in ("batch_size", "checkpoint_dir", "checkpoint_minutes", "progress")}
+    rest = {
+        name: options[name] for name in ("batch_size", "precision", "checkpoint_dir", "checkpoint_minutes", "progress")
+    }
     trained = train(adata, preset, **settings, **rest, device=resolve_device(options["device"]), rng=generator)
     found, stability = n_domains, None
     if n_domains == "auto":
@@ -89,6 +91,7 @@ def run(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[s
         **seed,
         **dataclasses.asdict(preset),
         "batch_size": trained.batch_size,
+        "precision": options["precision"],
     }
     record = run_record(adata, params, trained.history, options["semantics_key"])
     if stability is not None:
@@ -118,6 +121,7 @@ def write(adata: AnnData, done: Run, key_added: str) -> None:
 
 def _check(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[str, Any]) -> None:
     require_in(options["preset"], PRESETS, name="preset")
+    require_in(options["precision"], ("float32", "bf16"), name="precision")
     require_in(options["likelihood"], ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
     require_integer(options["n_top_genes"], name="n_top_genes", minimum=1)
     if isinstance(n_domains, str):

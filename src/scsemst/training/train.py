@@ -17,7 +17,7 @@ from .checkpoint import Checkpoint
 from .components import averaging_operator
 from .expression import read_expression
 from .fingerprint import fingerprint
-from .fit import fit
+from .fit import autocast, fit
 from .memory import shrinking
 from .model import build_model
 from .semantics import read_gene_vectors, read_semantics
@@ -70,6 +70,7 @@ def train(
     device: torch.device,
     rng: np.random.Generator,
     batch_size: int | None = None,
+    precision: str = "float32",
     checkpoint_dir: str | Path | None = None,
     checkpoint_minutes: float = 5,
     progress: bool = True,
@@ -98,7 +99,7 @@ def train(
     size = batch_size or automatic_batch_size(adata.n_obs, expression.genes.size, preset.hidden_channels)
     checkpoint = None
     if checkpoint_dir is not None:
-        settings = {"likelihood": likelihood, "batch_size": size}
+        settings = {"likelihood": likelihood, "batch_size": size, "precision": precision}
         marks = fingerprint(adata, expression, spatial, vectors, preset, begin, **settings)
         checkpoint = Checkpoint(checkpoint_dir, checkpoint_minutes, marks, size)
         size = checkpoint.batch_size
@@ -127,8 +128,9 @@ def train(
             device=device,
         )
         epochs = enough_epochs(preset.epochs, len(batches))
-        history = fit(model, batches, preset, epochs=epochs, rng=rng, progress=progress, checkpoint=checkpoint)
-        latent = encode(model, batches)
+        options = {"precision": precision, "progress": progress, "checkpoint": checkpoint}
+        history = fit(model, batches, preset, epochs=epochs, rng=rng, **options)
+        latent = encode(model, batches, precision)
         for _ in range(preset.readout_hops):
             latent = average @ latent
         return Trained(model, principal_axes(latent), history, expression.genes, batch_size, semantics, checkpoint)
@@ -142,11 +144,13 @@ def enough_epochs(epochs: int, n_steps: int) -> int:
 
 
 @torch.no_grad()
-def encode(model: SemST, batches: Batches) -> np.ndarray:
+def encode(model: SemST, batches: Batches, precision: str = "float32") -> np.ndarray:
     """Return the latent vectors of all spots, shape `(n_spots, n_latent)`."""
     out: np.ndarray | None = None
     for batch, core in zip(batches, batches.parts, strict=True):
-        latent = model(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics)[batch.core].cpu().numpy()
+        with autocast(batches.device, precision):
+            latent = model(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics)
+        latent = latent[batch.core].float().cpu().numpy()
         if out is None:
             out = np.empty((batches.expression.n_spots, latent.shape[1]), dtype=np.float32)
         out[core] = latent

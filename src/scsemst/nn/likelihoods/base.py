@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ..precision import full_precision
 from .observed import Chunk, Observed
 
 __all__ = ["Likelihood"]
@@ -69,6 +70,7 @@ class Likelihood(nn.Module):
             values["mean"] = values["mean"] + log_library[:, None]
         return {**values, **self.per_gene}
 
+    @full_precision
     def loss(self, hidden: Tensor, observed: Observed, log_library: Tensor | None = None) -> Tensor:
         """Return the mean negative log-likelihood per spot and gene, a scalar."""
         names = [*self.heads]

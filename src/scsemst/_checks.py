@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-    from ._types import Matrix
+    from ._types import Matrix, Seed
+
+_LARGEST_COUNT = 2**24
 
 
 def available(names: Iterable[str]) -> str:
@@ -21,8 +23,19 @@ def available(names: Iterable[str]) -> str:
     return ", ".join(names) if names else "none"
 
 
+def require_string(value: object, *, name: str) -> None:
+    """Raise unless `value` is a string that is not empty."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, found {value!r} of type {type(value).__name__}.")
+    if not value:
+        raise ValueError(f"{name} must be a string, found an empty one.")
+
+
 def require_key(adata: AnnData, attribute: str, key: str, *, fix: str) -> Any:
     """Return `adata.<attribute>[key]`, or raise a `KeyError` that says which call writes it."""
+    if not isinstance(key, str):
+        found = f"{key!r} of type {type(key).__name__}"
+        raise TypeError(f"A key in adata.{attribute} must be a string, found {found}. {fix}")
     mapping = getattr(adata, attribute)
     if key not in mapping:
         raise KeyError(f"adata.{attribute}[{key!r}] not found (available: {available(mapping.keys())}). {fix}")
@@ -42,6 +55,8 @@ def require_names(adata: AnnData) -> None:
 
 def expression(adata: AnnData, layer: str | None = None) -> Matrix:
     """Return the expression matrix, `X` or a layer, as it is stored."""
+    if adata.n_vars == 0:
+        raise ValueError(f"adata has no genes (shape {adata.shape}). Was every gene filtered out?")
     if layer is not None:
         return require_key(adata, "layers", layer, fix="Pass layer=None to use adata.X.")
     if adata.X is None:
@@ -55,12 +70,36 @@ def values(x: Matrix) -> np.ndarray:
 
 
 def require_finite(x: Matrix, *, name: str) -> None:
-    """Raise if a matrix in memory has NaN or infinite values."""
+    """Raise if a matrix in memory has NaN or infinite values, or none that are real numbers."""
     v = values(x)
+    if v.dtype.kind not in "buif":
+        raise TypeError(f"{name} holds values of type {v.dtype}, not numbers. Convert them first.")
     if v.size and not np.isfinite(v).all():
         raise ValueError(
             f"{name} has {int((~np.isfinite(v)).sum())} NaN or infinite values. Remove or impute them first."
         )
+
+
+def features(adata: AnnData, key: str, *, fix: str) -> np.ndarray:
+    """Return `adata.obsm[key]` as an array, or raise unless it holds finite numbers, spots × features."""
+    x = require_key(adata, "obsm", key, fix=fix)
+    x = x.toarray() if sparse.issparse(x) else np.asarray(x)
+    name = f"adata.obsm[{key!r}]"
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise ValueError(f"{name} must be spots × features, found shape {x.shape}. {fix}")
+    require_finite(x, name=name)
+    return x
+
+
+def labels(adata: AnnData, key: str, *, fix: str) -> Any:
+    """Return `adata.obs[key]`, or raise if it holds measurements instead of labels."""
+    column = require_key(adata, "obs", key, fix=fix)
+    if column.dtype.kind in "fc":
+        raise TypeError(
+            f"adata.obs[{key!r}] holds numbers of type {column.dtype}, not labels. Draw it with sc.pl.spatial, or turn "
+            f"it into labels: adata.obs[{key!r}].astype(str)."
+        )
+    return column
 
 
 def require_nonnegative(x: Matrix, *, name: str) -> None:
@@ -84,6 +123,11 @@ def require_counts(x: Matrix, *, name: str) -> None:
             f"{name} holds values that are not counts ({odd:.4g} among them). Pass layer= to name the matrix of raw "
             'counts, or likelihood="gaussian" if the data are normalised and no counts exist.'
         )
+    if v.size and v.max() > _LARGEST_COUNT:
+        raise ValueError(
+            f"{name} has values up to {v.max():.4g}, too large for counts (at most {_LARGEST_COUNT}, up to which single "
+            "precision is exact). Pass layer= to name the matrix of raw counts."
+        )
 
 
 def require_in(value: object, allowed: Iterable[object], *, name: str) -> None:
@@ -101,3 +145,22 @@ def require_integer(value: object, *, name: str, minimum: int, maximum: int | No
         bounds = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
         raise ValueError(f"{name} must be {bounds}, found {value}.{' ' + hint if hint else ''}")
     return int(value)
+
+
+def require_positive(value: object, *, name: str) -> float:
+    """Return `value` as `float`, or raise unless it is a positive, finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, found {value!r} of type {type(value).__name__}.")
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite, found {value}.")
+    return float(value)
+
+
+def as_generator(rng: Seed) -> np.random.Generator:
+    """Return the generator that a seed stands for."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng must be a whole number, at least 0, a numpy.random.Generator or None, found {rng!r}."
+        ) from error

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Format", "read_folder", "remove_folder", "write_file", "write_folder"]
+__all__ = ["Format", "as_folder", "read_folder", "remove_folder", "write_file", "write_folder"]
 
 
 class Format(NamedTuple):
@@ -89,6 +89,13 @@ def remove_folder(folder: Path, format: Format) -> None:
         path.unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+def as_folder(folder: str | Path, *, name: str = "folder") -> Path:
+    """Return a path, or raise a `TypeError` that says what was found instead."""
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, found {folder!r} of type {type(folder).__name__}.")
+    return Path(folder)
 
 
 def require_ours(folder: Path, format: Format) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from huggingface_hub import ModelHubMixin
 
+from ._checks import as_generator, require_string
 from ._table import get_table
 
 if TYPE_CHECKING:
@@ -88,9 +89,10 @@ class SemST(
         values = {name: value for name, value in bound.arguments.items() if name not in ("adata", "n_domains", "copy")}
         key_added = values.pop("key_added")
         adata = get_table(adata, values.pop("table_key"))
+        require_string(key_added, name="key_added")
         if not isinstance(values["rng"], int | np.integer):
-            values["rng"] = np.random.default_rng(values["rng"])
-        before = np.random.default_rng(_copy.deepcopy(values["rng"]))
+            values["rng"] = as_generator(values["rng"])
+        before = as_generator(_copy.deepcopy(values["rng"]))
         done = run(adata, n_domains, values)
         named = {name: values[name] for name in ("layer", "neighbors_key", "batch_size")}
         model = cls(gather(adata, done, **named, rng=before))

@@ -20,13 +20,23 @@ def get_table(adata: AnnData | SpatialData, table_key: str) -> AnnData:
         If there is no such table; lists those there are.
     TypeError
         If `adata` is neither.
+    ValueError
+        If there are no spots.
     """
     from anndata import AnnData
 
-    if isinstance(adata, AnnData):
-        return adata
+    table = adata if isinstance(adata, AnnData) else _of_spatialdata(adata, table_key)
+    if table.n_obs == 0:
+        raise ValueError(f"adata has no spots (shape {table.shape}). Was every spot filtered out?")
+    return table
+
+
+def _of_spatialdata(adata: SpatialData, table_key: str) -> AnnData:
     if not hasattr(adata, "tables"):  # importing spatialdata to ask would take seconds
-        raise TypeError(f"adata must be an AnnData or a SpatialData object, found {type(adata).__name__}.")
+        raise TypeError(
+            f"adata must be an AnnData or a SpatialData object, found {type(adata).__name__}. Read one with "
+            "anndata.read_h5ad(path), or make one of a matrix of counts: anndata.AnnData(counts)."
+        )
     if table_key not in adata.tables:
         raise KeyError(
             f"table {table_key!r} not found in the SpatialData object (available: {available(adata.tables)}). "

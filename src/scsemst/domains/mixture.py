@@ -122,8 +122,11 @@ def fit_mixture(
     _require_distinct(z, n_domains)
     rng = np.random.default_rng(rng)
 
+    # The starts draw rows by their number: numbered by what they hold, not by where they stand, any order of the rows
+    # gives the same domains
+    by_value = np.lexsort(z.T[2::-1])
     center = z.mean(0)
-    z = z - center
+    z = z[by_value] - center
     x, unwhiten, log_det = _whiten(z)
     # One thread: the matrices are small, and sums of threads in order of arrival would not repeat to the last bit
     with threadpool_limits(limits=1):
@@ -133,9 +136,10 @@ def fit_mixture(
     log_likelihood = len(x) * (fit.log_likelihood + log_det)
     d = x.shape[1]
     n_parameters = n_domains - 1 + n_domains * d + d * (d + 1) / 2
+    back = np.argsort(by_value)
     return MixtureResult(
-        labels=np.argsort(order)[fit.labels],
-        log_posterior=fit.log_posterior[:, order],
+        labels=np.argsort(order)[fit.labels][back],
+        log_posterior=fit.log_posterior[back][:, order],
         means=fit.means[order] @ unwhiten + center,
         weights=fit.weights[order],
         log_likelihood=float(log_likelihood),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["spatial_graph"]
 
+_SAMPLE = 2000  # edges and pairs whose lengths are compared
 _FIX = "Run squidpy.gr.spatial_neighbors_knn(adata, n_neighs=6) first, or pass neighbors_key=."
 
 
@@ -40,6 +42,12 @@ def spatial_graph(adata: AnnData, key: str = _keys.SPATIAL_CONNECTIVITIES) -> sp
         If there is no such graph.
     ValueError
         If it has negative or NaN weights, or no edge at all.
+
+    Warns
+    -----
+    UserWarning
+        If it joins spots that are as far from each other as any: the graph of another slice, or of another order of
+        spots.
     """
     graph = sparse.csr_matrix(require_key(adata, "obsp", key, fix=_FIX), dtype=np.float32)
     name = f"adata.obsp[{key!r}]"
@@ -51,4 +59,25 @@ def spatial_graph(adata: AnnData, key: str = _keys.SPATIAL_CONNECTIVITIES) -> sp
     graph.sort_indices()
     if graph.nnz == 0:
         raise ValueError(f"{name} has no edges between different spots. {_FIX}")
+    _warn_if_foreign(graph, adata, name)
     return graph
+
+
+def _warn_if_foreign(graph: sparse.csr_matrix, adata: AnnData, name: str) -> None:
+    """Warn if neighbours in the graph are no neighbours in the tissue."""
+    coords = adata.obsm.get(_keys.SPATIAL)
+    if not isinstance(coords, np.ndarray) or coords.ndim != 2 or adata.n_obs < 50:
+        return
+    rng = np.random.default_rng(0)
+    coo = graph.tocoo()
+    edges = rng.integers(coo.nnz, size=_SAMPLE)
+    joined = np.linalg.norm(coords[coo.row[edges]] - coords[coo.col[edges]], axis=1)
+    pairs = rng.integers(adata.n_obs, size=(2, _SAMPLE))
+    any_two = np.linalg.norm(coords[pairs[0]] - coords[pairs[1]], axis=1)
+    if np.median(joined) > 0.7 * np.median(any_two) > 0:
+        warnings.warn(
+            f"{name} joins spots that are as far from each other as any two (median distance {np.median(joined):.4g}, of "
+            f"random pairs {np.median(any_two):.4g}): it looks like the graph of another slice, or of these spots in "
+            f"another order. {_FIX}",
+            stacklevel=2,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,6 @@ from .texts import DEFAULT_TEMPLATE, gene_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     import pandas as pd
     from anndata import AnnData
@@ -151,6 +151,11 @@ def _encoder(model: str | Path | Encoder, **options: Any) -> Encoder:
 
     if isinstance(model, Encoder):
         return model
+    if not isinstance(model, (str, Path)):
+        raise TypeError(
+            f"model={model!r} of type {type(model).__name__} is no source of gene vectors. Pass {BUNDLED!r}, a data frame, "
+            "a dictionary, the name or folder of a language model, or an encoder."
+        )
     return get_encoder(model, **options)
 
 

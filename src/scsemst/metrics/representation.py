@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._checks import require_integer
-from ._labels import labelled, sample
+from .._checks import as_generator, require_integer
+from ._labels import labelled, matrix, sample
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -52,7 +52,7 @@ def knn_purity(z: ArrayLike, labels: ArrayLike, *, n_neighbors: int = 15, n_max:
     """
     from sklearn.neighbors import NearestNeighbors
 
-    codes, z = labelled(labels, rows=z)
+    codes, z = labelled(labels, rows=z, name="z")
     n_neighbors = require_integer(n_neighbors, name="n_neighbors", minimum=1, maximum=len(codes) - 1)
     rows = sample(len(codes), n_max, rng)
     found = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(z).kneighbors(z[rows], return_distance=False)
@@ -120,14 +120,13 @@ def spatial_probe(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    rng = np.random.default_rng(rng)
-    z = np.asarray(z, dtype=float)
-    coords = np.asarray(coords, dtype=float)
+    rng = as_generator(rng)
+    z, coords = matrix(z, name="z"), matrix(coords, name="coords")
     if len(coords) != len(z):
         raise ValueError(f"z has {len(z)} rows, coords {len(coords)}: pass both for the same spots.")
-    codes, both = labelled(labels, rows=np.hstack([z, coords]))
+    codes, z, coords = (*labelled(labels, rows=z, name="z"), labelled(labels, rows=coords)[1])
     rows = sample(len(codes), n_max, rng)
-    codes, z, coords = codes[rows], both[rows, : z.shape[1]], both[rows, z.shape[1] :]
+    codes, z, coords = codes[rows], z[rows], coords[rows]
     n_folds = require_integer(n_folds, name="n_folds", minimum=2)
     n_blocks = require_integer(n_blocks, name="n_blocks", minimum=n_folds, maximum=len(codes))
 

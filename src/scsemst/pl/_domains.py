@@ -97,7 +97,11 @@ def domains(
     from ._tissue import coordinates, rasterize
 
     adata = get_table(adata, table_key)
+    if not isinstance(key, str) and not hasattr(key, "__iter__"):
+        raise TypeError(f"key must be a string or several, found {key!r}.")
     keys = [key] if isinstance(key, str) else list(key)
+    if not keys:
+        raise ValueError("key is empty. Pass the key of labels in adata.obs.")
     labels = {name: categories(adata, name) for name in keys}
     coords = coordinates(adata, spatial_key)
     colors: dict[str, list[str]] = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .._checks import require_integer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -53,7 +55,7 @@ def grid(n_panels: int, *, ncols: int = 3, size: tuple[float, float]) -> tuple[F
     """Make a figure with one axes per panel, `size` inches each."""
     import matplotlib.pyplot as plt
 
-    ncols = min(n_panels, ncols)
+    ncols = min(n_panels, require_integer(ncols, name="ncols", minimum=1))
     nrows = -(-n_panels // ncols)
     figure, axes = plt.subplots(
         nrows, ncols, figsize=(size[0] * ncols, size[1] * nrows), squeeze=False, layout="constrained"

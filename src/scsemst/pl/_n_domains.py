@@ -66,7 +66,10 @@ def n_domains(
     from ._figure import curves, finish, grid, panels
 
     adata = get_table(adata, table_key)
-    record = require_key(adata, "uns", key, fix="Run scsemst.tl.n_domains(adata) first.")
+    fix = "Run scsemst.tl.n_domains(adata) first."
+    record = require_key(adata, "uns", key, fix=fix)
+    if not hasattr(record, "keys") or "scores" not in record:
+        raise KeyError(f"adata.uns[{key!r}] has no 'scores' of numbers of domains. {fix}")
     scores = record["scores"]
     titles = {"stability": "stability", "bic": "BIC per spot", "score": "score"}
     axes = panels(ax, len(titles)) or grid(len(titles), size=(3.2, 2.6))[1]

@@ -36,10 +36,12 @@ def default_palette(n: int) -> list[str]:
 def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Sequence | Mapping | None) -> list[str]:
     """Return one colour per category: those asked for, else those in `uns`, else the default."""
     import matplotlib as mpl
-    from matplotlib.colors import to_hex
+    from matplotlib.colors import is_color_like, to_hex
 
     names = list(labels.categories)
     if isinstance(palette, str):
+        if palette not in mpl.colormaps:
+            raise ValueError(f"palette={palette!r} is no colormap of matplotlib. See list(matplotlib.colormaps).")
         colormap = mpl.colormaps[palette]
         qualitative = colormap.N < 256
         palette = [colormap(i % colormap.N if qualitative else i / max(len(names) - 1, 1)) for i in range(len(names))]
@@ -49,12 +51,17 @@ def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Seq
             raise ValueError(f"palette has no colour for {missing} of adata.obs[{key!r}].")
         palette = [palette[name] for name in names]
     elif palette is not None:
+        if not hasattr(palette, "__len__"):
+            raise TypeError(f"palette must be a colormap's name, colours, or label to colour, found {palette!r}.")
         if len(palette) < len(names):
             raise ValueError(f"palette has {len(palette)} colours, but adata.obs[{key!r}] has {len(names)} categories.")
         palette = list(palette)[: len(names)]
     else:
         stored = adata.uns.get(_keys.colors(key), ())
         palette = list(stored) if len(stored) == len(names) else default_palette(len(names))
+    for color in palette:
+        if not is_color_like(color):
+            raise ValueError(f"palette of adata.obs[{key!r}]: {color!r} is no colour.")
     return [to_hex(color) for color in palette]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .. import _keys
-from .._checks import require_in, require_key
+from .._checks import as_generator, features, require_in
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def semantics(
 
     adata = get_table(adata, table_key)
     require_in(method, ("pca", "umap", "tissue"), name="method")
-    vectors = require_key(adata, "obsm", use_rep, fix="Run scsemst.pp.gene_semantics(adata) first, or pass use_rep=.")
-    vectors = np.asarray(vectors, dtype=np.float32)
+    vectors = features(adata, use_rep, fix="Run scsemst.pp.gene_semantics(adata) first, or pass use_rep=.")
+    vectors = vectors.astype(np.float32)
     components = sc.pp.pca(vectors, n_comps=min(30, *vectors.shape) - 1)
     if method == "tissue":
         drawn = {f"{use_rep}, component {i + 1}": components[:, i] for i in range(3)}
@@ -112,7 +112,7 @@ def semantics(
         obsm={"X_pca": components},
     )
     if method == "umap":
-        seed = int(np.random.default_rng(rng).integers(2**31))
+        seed = int(as_generator(rng).integers(2**31))
         sc.pp.neighbors(space, use_rep="X_pca", random_state=seed)
         sc.tl.umap(space, random_state=seed)
     panel = (panels(ax, 1) or grid(1, size=(6, 4.5))[1])[0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._checks import require_key
+from .._checks import features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 
 def coordinates(adata: AnnData, spatial_key: str) -> np.ndarray:
-    """Return the first two coordinates of the spots, or raise a `KeyError` that says what is needed."""
-    fix = "Spatial coordinates are needed; pass spatial_key= to name them."
-    return np.asarray(require_key(adata, "obsm", spatial_key, fix=fix))[:, :2]
+    """Return the first two coordinates of the spots, or raise an error that says what is needed."""
+    coords = features(adata, spatial_key, fix="Spatial coordinates are needed; pass spatial_key= to name them.")
+    if coords.shape[1] < 2:
+        raise ValueError(f"adata.obsm[{spatial_key!r}] must have two or three columns, found shape {coords.shape}.")
+    return coords[:, :2]
 
 
 def draw_values(

@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from scsemst import _keys
-from scsemst._checks import expression, require_names
+from scsemst._checks import expression, require_names, require_positive, require_string
 from scsemst._table import get_table
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def gene_semantics(
     ValueError
         If the organism cannot be told, no gene matches, matched genes hold less than a tenth of the counts, or the
         matrix has negative or NaN values. Below 70 % of the counts there is a warning.
+    TypeError
+        If `model` is none of the above.
     KeyError
         If `layer` or `gene_symbols` does not exist.
 
@@ -123,6 +125,8 @@ def gene_semantics(
 
     adata = get_table(adata, table_key)
     require_names(adata)
+    require_string(key_added, name="key_added")
+    target_sum = None if target_sum is None else require_positive(target_sum, name="target_sum")
     x = expression(adata, layer)
     genes = gene_vectors(
         adata,

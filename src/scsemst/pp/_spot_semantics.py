@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from scsemst import _keys
-from scsemst._checks import expression, require_in, require_integer, require_key, require_names
+from scsemst._checks import expression, require_in, require_integer, require_key, require_names, require_string
 from scsemst._table import get_table
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def spot_semantics(
     adata = get_table(adata, table_key)
     require_in(preset, (None, "paper"), name="preset")
     require_names(adata)
+    require_string(key_added, name="key_added")
     n_top_genes = require_integer(n_top_genes, name="n_top_genes", minimum=1)
     if preset == "paper":
         recipe = _Recipe("expression", "mean", False, prompts.PAPER_SYSTEM, prompts.PAPER_PROMPT)
@@ -231,4 +232,6 @@ def _spot_genes(
             stacklevel=3,
         )
     names = [str(name) for name in names]
-    return join_genes(top_genes(expression(adata, layer), names, n_top_genes=n_top_genes, rank_by=rank_by), names)
+    name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    top = top_genes(expression(adata, layer), names, n_top_genes=n_top_genes, rank_by=rank_by, name=name)
+    return join_genes(top, names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scsemst._folders import Format, read_folder, write_folder
+from scsemst._folders import Format, as_folder, read_folder, write_folder
 
 from .genes import GeneSpace
 from .modules import build_module, describe_module
@@ -39,7 +39,7 @@ def save_parts(parts: Parts, folder: str | Path) -> None:
         "options": parts.options,
         "record": parts.record,
     }
-    write_folder(Path(folder), MODEL, info, _tensors(parts))
+    write_folder(as_folder(folder), MODEL, info, _tensors(parts))
 
 
 def load_parts(folder: str | Path) -> Parts:
@@ -52,7 +52,7 @@ def load_parts(folder: str | Path) -> Parts:
     ValueError
         If it is not a model of this package, was written by a newer version, or is damaged.
     """
-    config, tensors = read_folder(Path(folder), MODEL)
+    config, tensors = read_folder(as_folder(folder), MODEL)
     try:
         return _assemble(config, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from scsemst import _keys
-from scsemst._checks import require_key
+from scsemst._checks import features, require_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
         raise KeyError(f"adata.uns[{key!r}] has no 'fsm': that run had no semantics. {fix}")
     fsm, standard = load_fsm(record["fsm"])
     semantics_key = record["params"]["semantics_key"]
-    vectors = np.asarray(require_key(adata, "obsm", semantics_key, fix=_SEMANTICS), dtype=np.float32)
+    vectors = features(adata, semantics_key, fix=_SEMANTICS).astype(np.float32)
     _require_same(vectors, fsm, record, adata.uns.get(semantics_key), f"adata.obsm[{semantics_key!r}]")
     n_hops = int(record["fsm"].get("n_hops", 0))
     average = averaging_operator(spatial_graph(adata, record["params"]["neighbors_key"])) if n_hops else None

@@ -19,7 +19,13 @@ _BLOCK = 4096
 
 
 def top_genes(
-    x: Matrix, names: Sequence[str], *, n_top_genes: int, rank_by: str = "deviance", block_size: int = _BLOCK
+    x: Matrix,
+    names: Sequence[str],
+    *,
+    n_top_genes: int,
+    rank_by: str = "deviance",
+    block_size: int = _BLOCK,
+    name: str = "The expression matrix",
 ) -> np.ndarray:
     r"""Return each spot's first genes.
 
@@ -45,6 +51,8 @@ def top_genes(
         `"deviance"` or `"expression"`.
     block_size
         Spots read at a time.
+    name
+        What error messages call `x`.
 
     Returns
     -------
@@ -55,9 +63,9 @@ def top_genes(
         x = x.tocsr()
     order_of_name = np.empty(x.shape[1], dtype=np.int64)
     order_of_name[np.argsort(np.asarray(names, dtype=str), kind="stable")] = np.arange(x.shape[1])
-    share = _gene_shares(x, block_size) if rank_by == "deviance" else None
+    share = _gene_shares(x, block_size, name) if rank_by == "deviance" else None
     top = np.full((x.shape[0], n_top_genes), -1, dtype=np.int64)
-    for start, block in _row_blocks(x, block_size):
+    for start, block in _row_blocks(x, block_size, name):
         row = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
         score = block.data if share is None else _deviance(block, row, share)
         kept = block.data > 0
@@ -83,19 +91,19 @@ def _deviance(block: sparse.csr_matrix, row: np.ndarray, share: np.ndarray) -> n
     return np.where(x - mean < -1e-9 * mean, -size, size)
 
 
-def _gene_shares(x: Matrix, block_size: int) -> np.ndarray:
+def _gene_shares(x: Matrix, block_size: int, name: str) -> np.ndarray:
     totals = np.zeros(x.shape[1])
-    for _, block in _row_blocks(x, block_size):
+    for _, block in _row_blocks(x, block_size, name):
         totals += np.asarray(block.sum(axis=0)).ravel()
     return totals / max(totals.sum(), np.finfo(float).tiny)
 
 
-def _row_blocks(x: Any, block_size: int) -> Iterator[tuple[int, sparse.csr_matrix]]:
+def _row_blocks(x: Any, block_size: int, name: str) -> Iterator[tuple[int, sparse.csr_matrix]]:
     for start in range(0, x.shape[0], block_size):
         block = x[start : start + block_size]
         if hasattr(block, "compute"):  # dask
             block = block.compute()
+        require_finite(block, name=name)
+        require_nonnegative(block, name=name)
         block = sparse.csr_matrix(block, dtype=np.float64)
-        require_finite(block, name="The expression matrix")
-        require_nonnegative(block, name="The expression matrix")
         yield start, block

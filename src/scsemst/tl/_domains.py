@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import require_finite, require_integer, require_key
+from .._checks import as_generator, features, require_integer, require_string
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -91,11 +91,10 @@ def domains(
     from ..domains.mixture import fit_mixture
 
     adata = get_table(adata, table_key)
-    z = require_key(adata, "obsm", use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
-    z = np.asarray(z)
-    require_finite(z, name=f"adata.obsm[{use_rep!r}]")
+    require_string(key_added, name="key_added")
+    z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
     n_domains = require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs)
-    mixture = fit_mixture(z, n_domains, n_init=n_init, rng=rng)
+    mixture = fit_mixture(z, n_domains, n_init=n_init, rng=as_generator(rng))
 
     record = {
         "method": "mixture",

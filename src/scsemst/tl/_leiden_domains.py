@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import require_finite, require_integer, require_key
+from .._checks import as_generator, features, require_integer, require_positive, require_string
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -95,14 +95,15 @@ def leiden_domains(
     from ..domains.leiden import leiden, leiden_for
 
     adata = get_table(adata, table_key)
-    z = np.asarray(
-        require_key(adata, "obsm", use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=."),
-        dtype=np.float32,
-    )
-    require_finite(z, name=f"adata.obsm[{use_rep!r}]")
+    require_string(key_added, name="key_added")
+    z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.").astype(np.float32)
+    if adata.n_obs == 1:
+        raise ValueError("adata has one spot: it has no neighbours to be clustered with.")
+    n_neighbors = require_integer(n_neighbors, name="n_neighbors", minimum=2)
+    resolution = require_positive(resolution, name="resolution")
     if n_domains is not None:
         n_domains = require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs)
-    random_state = int(np.random.default_rng(rng).integers(2**31))
+    random_state = int(as_generator(rng).integers(2**31))
 
     carrier = ad.AnnData(shape=(adata.n_obs, 0), obsm={use_rep: z})
     sc.pp.neighbors(carrier, n_neighbors, use_rep=use_rep, random_state=random_state)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .. import _keys
-from .._checks import require_finite, require_in, require_integer, require_key
+from .._checks import as_generator, features, require_in, require_integer, require_positive, require_string
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -117,9 +117,9 @@ def modulate(
     require_in(likelihood, ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
     sizes = {"n_top_genes": n_top_genes, "hidden_channels": hidden_channels, "epochs": epochs}
     sizes = {name: require_integer(value, name=name, minimum=1) for name, value in sizes.items()}
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate must be positive, found {learning_rate}.")
+    learning_rate = require_positive(learning_rate, name="learning_rate")
     key_added = _keys.modulated(use_rep) if key_added is None else key_added
+    require_string(key_added, name="key_added")
     if key_added == use_rep:
         raise ValueError(f"key_added={key_added!r} would overwrite the embedding that is read. Choose another key.")
     z = _matrix(adata, use_rep, fix="Compute the embedding first, for example with scvi-tools, or pass use_rep=.")
@@ -133,7 +133,7 @@ def modulate(
 
     expression = read_expression(adata, layer=layer, n_top_genes=sizes["n_top_genes"], likelihood=likelihood)
     standard = Standard.of(vectors)
-    generator = np.random.default_rng(rng)
+    generator = as_generator(rng)
     seed = seed_record(rng, generator)
     trained = train_modulation(
         z,
@@ -170,11 +170,7 @@ def modulate(
 
 def _matrix(adata: AnnData, key: str, *, fix: str) -> np.ndarray:
     """Return a matrix of `obsm` whose rows differ."""
-    x = np.asarray(require_key(adata, "obsm", key, fix=fix), dtype=np.float32)
-    name = f"adata.obsm[{key!r}]"
-    if x.ndim != 2 or x.shape[1] == 0:
-        raise ValueError(f"{name} must be spots × features, found shape {x.shape}. {fix}")
-    require_finite(x, name=name)
+    x = features(adata, key, fix=fix).astype(np.float32)
     if np.sqrt(x.var(axis=0).mean()) <= 1e-6 * np.abs(x).max(initial=0):
-        raise ValueError(f"{name} is the same for every spot: there is nothing to modulate. {fix}")
+        raise ValueError(f"adata.obsm[{key!r}] is the same for every spot: there is nothing to modulate. {fix}")
     return x

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import require_finite, require_integer, require_key
+from .._checks import as_generator, features, require_integer
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -97,13 +97,16 @@ def n_domains(
     from ..domains.stability import fit_stability
 
     adata = get_table(adata, table_key)
-    z = require_key(adata, "obsm", use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
-    z = np.asarray(z)
-    require_finite(z, name=f"adata.obsm[{use_rep!r}]")
+    z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
+    if not hasattr(candidates, "__iter__"):
+        raise TypeError(
+            f"candidates must be several whole numbers, found {candidates!r}. Pass [{candidates!r}] or a range."
+        )
     min_spots = require_integer(min_spots, name="min_spots", minimum=1)
     params = {"use_rep": use_rep, "n_repeats": n_repeats, "min_spots": min_spots}
     if isinstance(rng, int | np.integer):
         params["rng"] = int(rng)
-    found = fit_stability(z, candidates, n_repeats=n_repeats, min_spots=min_spots, rng=rng, progress=progress)
+    repeats = {"n_repeats": n_repeats, "min_spots": min_spots}
+    found = fit_stability(z, candidates, **repeats, rng=as_generator(rng), progress=progress)
     adata.uns[_keys.N_DOMAINS] = found.record(params)
     return found.best

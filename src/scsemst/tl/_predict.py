@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from scsemst import _keys
-from scsemst._checks import require_in
+from scsemst._checks import require_in, require_positive, require_string
 from scsemst._table import get_table
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def predict(
             "scsemst.SemST.from_adata(adata)."
         )
     require_in(through, ("auto", "genes", "semantics"), name="through")
-    if not 0 < min_share <= 1:
+    require_string(key_added, name="key_added")
+    if require_positive(min_share, name="min_share") > 1:
         raise ValueError(f"min_share must be above 0 and at most 1, found {min_share}.")
 
     import pandas as pd

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .. import _keys
-from .._checks import require_integer, require_key
+from .._checks import labels, require_integer, require_string
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def refine(
     ------
     KeyError
         If the labels or the graph are missing.
+    TypeError
+        If the column holds measurements instead of labels.
 
     Examples
     --------
@@ -72,12 +74,14 @@ def refine(
     from ..graphs.spatial import spatial_graph
 
     adata = get_table(adata, table_key)
-    column = require_key(adata, "obs", key, fix="Run scsemst.tl.semst(adata) or scsemst.tl.domains(adata, …) first.")
+    column = labels(adata, key, fix="Run scsemst.tl.semst(adata) or scsemst.tl.domains(adata, …) first.")
+    key_added = f"{key}_refined" if key_added is None else key_added
+    require_string(key_added, name="key_added")
     n_iter = require_integer(n_iter, name="n_iter", minimum=1)
     graph = spatial_graph(adata, neighbors_key)
     old = pd.Categorical(column)
-    labels = majority(old.codes.astype(int), graph, n_iter=n_iter)
+    smooth = majority(old.codes.astype(int), graph, n_iter=n_iter)
 
     adata = adata.copy() if copy else adata
-    adata.obs[key_added or f"{key}_refined"] = pd.Categorical.from_codes(labels, dtype=old.dtype)
+    adata.obs[key_added] = pd.Categorical.from_codes(smooth, dtype=old.dtype)
     return adata if copy else None

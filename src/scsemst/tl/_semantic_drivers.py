@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import expression, require_integer, require_key, require_nonnegative
+from .._checks import expression, features, require_integer, require_key, require_nonnegative, require_string
+from .._checks import labels as _labels
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -96,11 +97,12 @@ def semantic_drivers(
     import pandas as pd
 
     adata = get_table(adata, table_key)
+    require_string(key_added, name="key_added")
     n_steps = require_integer(n_steps, name="n_steps", minimum=1)
     if n_genes is not None:
         n_genes = require_integer(n_genes, name="n_genes", minimum=1)
     fix = "Run scsemst.tl.domains(adata, …) or scsemst.tl.semst(adata, n_domains=…) first, or pass key=."
-    labels = pd.Categorical(require_key(adata, "obs", key, fix=fix)).remove_unused_categories()
+    labels = pd.Categorical(_labels(adata, key, fix=fix)).remove_unused_categories()
     if len(labels.categories) < 2:
         raise ValueError(f"adata.obs[{key!r}] has fewer than two domains: there is nothing to set apart.")
     fix = "Run scsemst.tl.modulate(adata, …) or scsemst.tl.semst(adata) first, or pass modulation_key=."
@@ -110,7 +112,7 @@ def semantic_drivers(
     modulator = modulator_of(adata, modulation_key, fix=fix)
     semantics_key = adata.uns[modulation_key]["params"]["semantics_key"]
     fix = "Run scsemst.pp.gene_semantics(adata) first: only vectors summed over genes can be traced back to genes."
-    spots = np.asarray(adata.obsm[semantics_key])
+    spots = features(adata, semantics_key, fix=fix)
     vectors = np.asarray(require_key(adata, "varm", semantics_key, fix=fix), dtype=np.float64)
     made = require_key(adata, "uns", semantics_key, fix=fix)["params"]
     x = expression(adata, made.get("layer"))

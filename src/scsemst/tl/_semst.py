@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from .. import _keys
+from .._checks import require_string
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def semst(
     from scsemst.training.run import run, write
 
     adata = get_table(adata, table_key)
+    require_string(key_added, name="key_added")
     options = {
         "semantics_key": semantics_key,
         "neighbors_key": neighbors_key,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from scsemst._folders import Format, read_folder, remove_folder, require_ours, write_folder
+from scsemst._folders import Format, as_folder, read_folder, remove_folder, require_ours, write_folder
 
 from .history import History
 from .loop import Position
@@ -63,7 +63,7 @@ class Checkpoint:
     def __init__(
         self, folder: str | Path, minutes: float, fingerprint: dict[str, Any], batch_size: int, *, write: bool = True
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = as_folder(folder, name="checkpoint_dir")
         self.batch_size = batch_size
         self._minutes, self._fingerprint, self._write = minutes, fingerprint, write
         self._last = monotonic()

@@ -35,7 +35,7 @@ class Expression:
     columns: np.ndarray | None
     """Which genes to take of each row read, if not all."""
     genes: np.ndarray
-    """Positions of the chosen genes in `adata.var_names`, ascending."""
+    """Positions of the chosen genes in `adata.var_names`, in the order of their names."""
     library: np.ndarray | None
     """Total of each spot over all genes, shape `(n_spots,)`; `None` where the values are used as they are."""
     counts: bool
@@ -50,7 +50,7 @@ class Expression:
         """Return what the encoder reads and what the decoder explains, each of shape `(len(spots), n_genes)`."""
         x = take_rows(self.matrix, spots)
         if self.columns is not None:
-            x = sparse.csr_matrix(x[:, self.columns])
+            x = _take(x, self.columns)
         if self.library is None:
             return x, x
         scaled = sparse.diags((TARGET_SUM / self.library[spots]).astype(np.float32)) @ x
@@ -98,8 +98,19 @@ def read_expression(adata: AnnData, *, layer: str | None, n_top_genes: int, like
         # A copy: scipy would otherwise sort the user's own arrays, which x shares
         x = sparse.csr_matrix(x, dtype=np.float32).sorted_indices()
     whole = Expression(x, None, np.arange(adata.n_vars), library if is_raw else None, counts)
-    genes = variable_genes(whole, n_top_genes)
+    genes = variable_genes(whole, n_top_genes, adata.var_names)
     if in_memory(x):
-        x = x if genes.size == adata.n_vars else sparse.csr_matrix(x[:, genes])
-        return Expression(x, None, genes, whole.library, counts)
+        return Expression(_take(x, genes), None, genes, whole.library, counts)
     return Expression(x, genes, genes, whole.library, counts)
+
+
+def _take(x: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:
+    """Return some columns in the order asked for, sorted within rows: sums over genes then have one order."""
+    if columns.size < x.shape[1]:
+        x = sparse.csr_matrix(x[:, columns])
+    else:  # all of them: no second copy of the values
+        place = np.empty(columns.size, dtype=x.indices.dtype)
+        place[columns] = np.arange(columns.size)
+        x = sparse.csr_matrix((x.data, place[x.indices], x.indptr), shape=x.shape)
+    x.sort_indices()
+    return x

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from scsemst import _keys
-from scsemst._checks import require_in, require_integer
+from scsemst._checks import as_generator, require_in, require_integer
 from scsemst.domains.consensus import consensus, fit_mixtures
 from scsemst.domains.labels import categorical
 from scsemst.domains.stability import CANDIDATES, Stability, fit_stability, usable
@@ -66,7 +66,7 @@ def run(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[s
     """
     _check(adata, n_domains, options)
     preset = override(PRESETS[options["preset"]], n_latent=options["n_latent"], epochs=options["epochs"])
-    generator = np.random.default_rng(options["rng"])
+    generator = as_generator(options["rng"])
     seed = seed_record(options["rng"], generator)
     named = ("semantics_key", "neighbors_key", "layer", "n_top_genes", "likelihood")
     settings = {name: options[name] for name in named}

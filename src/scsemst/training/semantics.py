@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .._checks import require_finite, require_key
+from .._checks import features
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -59,17 +59,13 @@ def read_semantics(adata: AnnData, key: str | None, *, average: sparse.csr_matri
     """
     if key is None:
         return None
-    vectors = np.asarray(require_key(adata, "obsm", key, fix=_FIX), dtype=np.float32)
-    name = f"adata.obsm[{key!r}]"
-    if vectors.ndim != 2 or vectors.shape[1] == 0:
-        raise ValueError(f"{name} must be spots × features, found shape {vectors.shape}. {_FIX}")
-    require_finite(vectors, name=name)
+    vectors = features(adata, key, fix=_FIX).astype(np.float32)
     size = float(np.abs(vectors).max(initial=0))
     for _ in range(n_hops):
         vectors = average @ vectors
     standard = Standard.of(vectors)
     if standard.scale <= 1e-6 * size:
-        raise ValueError(f"{name} is the same for every spot: it says nothing about domains. {_FIX}")
+        raise ValueError(f"adata.obsm[{key!r}] is the same for every spot: it says nothing about domains. {_FIX}")
     return Semantics(standard.apply(vectors), standard)
 
 

@@ -20,6 +20,7 @@ from .fingerprint import fingerprint
 from .fit import autocast, fit
 from .memory import shrinking
 from .model import build_model
+from .repeats import merge_repeats
 from .semantics import read_gene_vectors, read_semantics
 from .start import project, start_components
 
@@ -133,6 +134,7 @@ def train(
         latent = encode(model, batches, precision)
         for _ in range(preset.readout_hops):
             latent = average @ latent
+        latent = merge_repeats(latent, adata, expression)
         return Trained(model, principal_axes(latent), history, expression.genes, batch_size, semantics, checkpoint)
 
     return shrinking(attempt, size, adata.n_obs, discard=None if checkpoint is None else checkpoint.discard)

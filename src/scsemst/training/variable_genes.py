@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
     from .expression import Expression
@@ -18,10 +19,10 @@ __all__ = ["variable_genes"]
 _MAX_SPOTS = 50_000
 
 
-def variable_genes(expression: Expression, n_top_genes: int) -> np.ndarray:
-    """Return the positions of highly variable genes, or of all that are expressed if there are no more.
+def variable_genes(expression: Expression, n_top_genes: int, names: pd.Index) -> np.ndarray:
+    """Return the positions of highly variable genes, or of all that are expressed if there are no more, by name.
 
-    The variance-stabilised ranking of Seurat v3 for counts, the dispersions of Seurat for normalised data, both by
+    By name, so that the order of the columns changes nothing, neither ties here nor what is drawn for each gene. The variance-stabilised ranking of Seurat v3 for counts, the dispersions of Seurat for normalised data, both by
     scanpy, on at most 50,000 evenly spaced spots.
     """
     n = expression.n_spots
@@ -29,6 +30,7 @@ def variable_genes(expression: Expression, n_top_genes: int) -> np.ndarray:
     inputs, targets = expression.rows(spots)
     x = targets if expression.counts else inputs
     expressed = np.flatnonzero(np.asarray(abs(x).sum(axis=0)).ravel() > 0)
+    expressed = expressed[np.argsort(names[expressed].to_numpy(dtype=str), kind="stable")]
     if expressed.size == 0:
         raise ValueError("No gene is expressed in any spot. Pass layer= to name the expression matrix.")
     if expressed.size <= n_top_genes:

@@ -34,7 +34,7 @@ else
 CPU_INSTALL = $(UV_INSTALL) $(1)
 endif
 
-.PHONY: demo test docs lint clean
+.PHONY: demo test docs tutorials lint clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m scsemst demo $(ARGS)
@@ -46,12 +46,16 @@ test: $(INSTALLED)
 docs: $(DOCS_INSTALLED)
 	$(BIN)/sphinx-build -M html docs docs/_build -W --keep-going $(ARGS)
 
+tutorials: $(DOCS_INSTALLED)
+	$(BIN)/python scripts/fetch_test_weights.py
+	$(BIN)/python scripts/run_tutorials.py $(ARGS)
+
 lint: $(INSTALLED)
 	$(BIN)/uv tool run ruff check
 	$(BIN)/uv tool run ruff format --check
 
 clean:
-	rm -rf $(VENV) docs/_build docs/api/generated
+	rm -rf $(VENV) docs/_build docs/api/generated docs/tutorials
 
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "Python >= 3.11 with the venv module is needed: make PYTHON=/path/to/python3" >&2; exit 1; }

@@ -13,6 +13,15 @@ sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 # SCSEMST_DOCS_OFFLINE=1 builds without the inventories of other projects: their objects are not linked then
 OFFLINE = os.environ.get("SCSEMST_DOCS_OFFLINE", "0") not in ("", "0")
 
+# The tutorials lie where a reader of the repository looks for them; as pages they have to lie here, with the links that
+# hold from here
+TUTORIALS = Path(__file__).parent / "tutorials"
+TUTORIALS.mkdir(exist_ok=True)
+for source in [path for path in (TUTORIALS.parents[1] / "tutorials").iterdir() if path.suffix in (".ipynb", ".md")]:
+    text, page = source.read_text("utf-8").replace("](../docs/", "](../"), TUTORIALS / source.name
+    if not page.exists() or page.read_text("utf-8") != text:
+        page.write_text(text, "utf-8")
+
 project = "scsemst"
 author = "The scsemst developers"
 copyright = f"{datetime.now():%Y}, {author}"

@@ -66,7 +66,7 @@ def expression(adata: AnnData, layer: str | None = None) -> Matrix:
 
 def values(x: Matrix) -> np.ndarray:
     """Return the stored values of a matrix in memory: the non-zeros if it is sparse, else all."""
-    return x.data if sparse.issparse(x) else np.asarray(x)
+    return np.asarray(x.data if sparse.issparse(x) else x)
 
 
 def require_finite(x: Matrix, *, name: str) -> None:

@@ -117,5 +117,5 @@ def join_genes(top: np.ndarray, names: Sequence[str]) -> list[str]:
     names
         Names of the genes.
     """
-    names = np.asarray(names, dtype=object)
-    return [SEPARATOR.join(dict.fromkeys(names[row[row >= 0]])) for row in top]
+    named = np.asarray(names, dtype=object)
+    return [SEPARATOR.join(dict.fromkeys(named[row[row >= 0]])) for row in top]

@@ -47,10 +47,10 @@ def chaos(labels: ArrayLike, coords: ArrayLike) -> float:
     """
     from scipy.spatial import KDTree
 
-    codes, coords = labelled(labels, rows=coords)
-    scale = coords.std(0)
-    coords = (coords - coords.mean(0)) / np.where(scale > 0, scale, 1)
-    groups = [coords[codes == code] for code in np.unique(codes)]
+    codes, points = labelled(labels, rows=coords)
+    scale = points.std(0)
+    points = (points - points.mean(0)) / np.where(scale > 0, scale, 1)
+    groups = [points[codes == code] for code in np.unique(codes)]
     nearest = [KDTree(group).query(group, k=2)[0][:, 1] for group in groups if len(group) > 1]
     if not nearest:
         raise ValueError("Each domain has a single spot: CHAOS is not defined.")

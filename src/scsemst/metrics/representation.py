@@ -120,18 +120,18 @@ def spatial_probe(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    rng = as_generator(rng)
+    generator = as_generator(rng)
     z, coords = matrix(z, name="z"), matrix(coords, name="coords")
     if len(coords) != len(z):
         raise ValueError(f"z has {len(z)} rows, coords {len(coords)}: pass both for the same spots.")
     codes, z, coords = (*labelled(labels, rows=z, name="z"), labelled(labels, rows=coords)[1])
-    rows = sample(len(codes), n_max, rng)
+    rows = sample(len(codes), n_max, generator)
     codes, z, coords = codes[rows], z[rows], coords[rows]
     n_folds = require_integer(n_folds, name="n_folds", minimum=2)
     n_blocks = require_integer(n_blocks, name="n_blocks", minimum=n_folds, maximum=len(codes))
 
-    blocks = KMeans(n_blocks, n_init=5, random_state=int(rng.integers(2**31))).fit_predict(coords)
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    blocks = KMeans(n_blocks, n_init=5, random_state=int(generator.integers(2**31))).fit_predict(coords)
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(generator.integers(2**31)))
     predicted = np.empty_like(codes)
     for train, test in folds.split(z, codes, blocks):
         several = len(np.unique(codes[train])) > 1

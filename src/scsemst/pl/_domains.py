@@ -121,7 +121,12 @@ def domains(
     axes = panels(ax, n_panels)
     if axes is None:
         _, axes = grid(n_panels, ncols=ncols, size=(6, 4.5))
-    options = {"shape": "circle" if has_image else None, "img": has_image, "na_color": NA_COLOR, "frameon": False}
+    options: dict[str, Any] = {
+        "shape": "circle" if has_image else None,
+        "img": has_image,
+        "na_color": NA_COLOR,
+        "frameon": False,
+    }
     if size is not None:
         options["size"] = size
     with warnings.catch_warnings():

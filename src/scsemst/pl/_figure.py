@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from .._checks import require_integer
 
 if TYPE_CHECKING:
@@ -12,8 +14,9 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
-    Drawn = TypeVar("Drawn", Axes, list[Axes])
+    Drawn = TypeVar("Drawn", bound=Axes | list[Axes])
 
 
 def finish(axes: Drawn, name: str, *, show: bool | None, save: bool | str | Path | None, given: bool) -> Drawn:
@@ -36,7 +39,7 @@ def finish(axes: Drawn, name: str, *, show: bool | None, save: bool | str | Path
     import matplotlib.pyplot as plt
     from scanpy import settings
 
-    figure = (axes[0] if isinstance(axes, list) else axes).figure
+    figure: Any = (axes[0] if isinstance(axes, list) else axes).figure
     if save:
         path = Path(save) if not isinstance(save, bool) else Path()
         if path.parent == Path():
@@ -67,8 +70,8 @@ def grid(n_panels: int, *, ncols: int = 3, size: tuple[float, float]) -> tuple[F
 
 def curves(
     axes: Sequence[Axes],
-    x: Sequence[float],
-    values: Mapping[str, Sequence[float]],
+    x: ArrayLike,
+    values: Mapping[str, ArrayLike],
     *,
     mark: float,
     label: str,
@@ -94,7 +97,7 @@ def curves(
     from matplotlib.ticker import MaxNLocator
 
     for panel, (title, heights) in zip(axes, values.items(), strict=True):
-        panel.plot(x, heights, color="#332288", marker="." if len(x) < 30 else None)
+        panel.plot(x, heights, color="#332288", marker="." if np.size(x) < 30 else None)
         panel.axvline(mark, color="grey", linestyle=":", label=label)
         panel.set(title=title, **xaxis)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -106,7 +109,7 @@ def panels(ax: Axes | Sequence[Axes] | None, n: int) -> list[Axes] | None:
     """Return the caller's axes as a list of `n`, or `None` if there are none."""
     if ax is None:
         return None
-    axes = list(ax) if hasattr(ax, "__len__") else [ax]
+    axes: list[Axes] = list(np.ravel(np.asarray(ax, dtype=object)))
     if len(axes) != n:
         raise ValueError(f"ax has {len(axes)} axes, but {n} panels are to be drawn. Pass a list of {n}.")
     return axes

@@ -97,8 +97,7 @@ def modulation(
     chosen = _features(values, dims)
 
     drawn = {f"{sign}, feature {i}": values[sign][:, i] for sign in values for i in chosen}
-    options = {"spatial_key": spatial_key, "cmap": cmap, "size": size}
-    axes = draw_values(adata, drawn, ax, ncols=len(chosen), **options, **kwargs)
+    axes = draw_values(adata, drawn, ax, ncols=len(chosen), spatial_key=spatial_key, cmap=cmap, size=size, **kwargs)
     return finish(axes, "modulation", show=show, save=save, given=ax is not None)
 
 

@@ -49,7 +49,7 @@ def draw_values(
     obs = pd.DataFrame({title: np.asarray(v, dtype=np.float64) for title, v in values.items()}, index=adata.obs_names)
     tissue = ad.AnnData(obs=obs, obsm={spatial_key: coordinates(adata, spatial_key)})
     axes = panels(ax, len(values)) or grid(len(values), ncols=ncols, size=(4.2, 3.4))[1]
-    options = {"shape": None, "img": False, "library_id": "", "cmap": cmap, "frameon": False}
+    options: dict[str, Any] = {"shape": None, "img": False, "library_id": "", "cmap": cmap, "frameon": False}
     if size is not None:
         options["size"] = size
     for panel, title in zip(axes, values, strict=True):

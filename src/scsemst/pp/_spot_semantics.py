@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -160,7 +160,13 @@ def spot_semantics(
         recipe = _Recipe("expression", "mean", False, prompts.PAPER_SYSTEM, prompts.PAPER_PROMPT)
     else:
         recipe = _Recipe("deviance", "genes", True, prompts.SYSTEM, prompts.PROMPT)
-    chosen = {"rank_by": rank_by, "pooling": pooling, "center": center, "system": system, "prompt": prompt}
+    chosen: dict[str, Any] = {
+        "rank_by": rank_by,
+        "pooling": pooling,
+        "center": center,
+        "system": system,
+        "prompt": prompt,
+    }
     recipe = recipe._replace(**{name: value for name, value in chosen.items() if value is not None})
 
     genes = _spot_genes(adata, n_top_genes, recipe.rank_by, layer=layer, gene_symbols=gene_symbols)

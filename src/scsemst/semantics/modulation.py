@@ -53,7 +53,7 @@ def modulation_of(adata: AnnData, key: str, *, fix: str) -> tuple[np.ndarray, np
     """
     stored = _keys.alpha(key), _keys.beta(key)
     if all(name in adata.obsm for name in stored):
-        return tuple(np.asarray(adata.obsm[name]) for name in stored)
+        return np.asarray(adata.obsm[stored[0]]), np.asarray(adata.obsm[stored[1]])
     from scsemst.training.modulate import affine
 
     made = modulator_of(adata, key, fix=fix)

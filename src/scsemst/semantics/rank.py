@@ -59,7 +59,7 @@ def top_genes(
     Columns of the genes, best first, shape `(n_spots, n_top_genes)`; -1 where a spot has fewer.
     """
     require_in(rank_by, RANKINGS, name="rank_by")
-    if sparse.issparse(x) and x.format != "csr":
+    if not isinstance(x, np.ndarray) and sparse.issparse(x) and x.format != "csr":
         x = x.tocsr()
     order_of_name = np.empty(x.shape[1], dtype=np.int64)
     order_of_name[np.argsort(np.asarray(names, dtype=str), kind="stable")] = np.arange(x.shape[1])

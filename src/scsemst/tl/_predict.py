@@ -130,7 +130,7 @@ def predict(
     adata = adata.copy() if copy else adata
     adata.obsm[_keys.embedding(key_added)] = result.latent
     if result.labels is not None:
-        names = pd.Index([str(i) for i in range(model.n_domains)], dtype=object)
+        names = pd.Index([str(i) for i in range(model.n_domains or 0)], dtype=object)
         adata.obs[key_added] = pd.Categorical.from_codes(result.labels, categories=names)
         adata.obs[_keys.probability(key_added)] = result.probability
     adata.uns[key_added] = {

@@ -52,10 +52,10 @@ class Encoder(ABC):
         require_texts(texts)
         rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         unique = list(rows)
-        vectors: np.ndarray | None = None
+        vectors = np.empty((0, 0), dtype=np.float32)
         with tqdm(total=len(unique), desc="Encoding", unit="text", delay=2, disable=not progress) as bar:
             for positions, batch in self.batches(unique):
-                if vectors is None:
+                if not vectors.size:
                     vectors = np.empty((len(unique), batch.shape[1]), dtype=np.float32)
                 if batch.shape[1] != vectors.shape[1]:
                     raise ValueError(

@@ -49,7 +49,7 @@ class CachedEncoder(Encoder):
         unwritten: list[tuple[list[str], np.ndarray]] = []
         written_at = time.monotonic()
         try:
-            for positions, vectors in self.encoder.batches([texts[i] for i in missing]):
+            for positions, vectors in self.encoder.batches([texts[i] for i in missing.tolist()]):
                 positions = missing[positions]
                 unwritten.append(([texts[i] for i in positions], vectors))
                 if time.monotonic() - written_at >= _SECONDS_BETWEEN_WRITES:

@@ -226,5 +226,5 @@ def _overlap(characters: np.ndarray, offsets: Sequence[tuple[int, int]]) -> np.n
 
 def _common_length(tokens: Sequence[Sequence[int]]) -> int:
     """Return how many tokens all sequences begin with."""
-    first, last = min(tokens), max(tokens)  # what the extremes of an ordering share, all share
+    first, last = min(map(tuple, tokens)), max(map(tuple, tokens))  # what the extremes of an ordering share, all share
     return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))

@@ -6,14 +6,14 @@ import argparse
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from . import _cache, _demo
+from . import _cache, _demo, _train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
 
-COMMANDS = (_demo, _cache)
+COMMANDS = (_demo, _train, _cache)
 
 
 def parser() -> argparse.ArgumentParser:

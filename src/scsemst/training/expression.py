@@ -17,7 +17,7 @@ from .variable_genes import variable_genes
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["Expression", "read_expression"]
+__all__ = ["Expression", "read_expression", "take_columns"]
 
 log = logging.getLogger("scsemst")
 
@@ -50,7 +50,7 @@ class Expression:
         """Return what the encoder reads and what the decoder explains, each of shape `(len(spots), n_genes)`."""
         x = take_rows(self.matrix, spots)
         if self.columns is not None:
-            x = _take(x, self.columns)
+            x = take_columns(x, self.columns)
         if self.library is None:
             return x, x
         scaled = sparse.diags((TARGET_SUM / self.library[spots]).astype(np.float32)) @ x
@@ -100,11 +100,11 @@ def read_expression(adata: AnnData, *, layer: str | None, n_top_genes: int, like
     whole = Expression(x, None, np.arange(adata.n_vars), library if is_raw else None, counts)
     genes = variable_genes(whole, n_top_genes, adata.var_names)
     if in_memory(x):
-        return Expression(_take(x, genes), None, genes, whole.library, counts)
+        return Expression(take_columns(x, genes), None, genes, whole.library, counts)
     return Expression(x, genes, genes, whole.library, counts)
 
 
-def _take(x: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:
+def take_columns(x: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:
     """Return some columns in the order asked for, sorted within rows: sums over genes then have one order."""
     if columns.size < x.shape[1]:
         x = sparse.csr_matrix(x[:, columns])

@@ -27,7 +27,7 @@ def fingerprint(
     adata: AnnData,
     expression: Expression,
     spatial: sparse.csr_matrix,
-    semantics: np.ndarray | None,
+    semantics: Iterable[np.ndarray] | None,
     preset: Preset,
     generator: dict[str, Any],
     **settings: Any,
@@ -43,7 +43,7 @@ def fingerprint(
     spatial
         Spatial graph.
     semantics
-        Semantic vectors.
+        Semantic vectors, block by block.
     preset
         The preset, with what was overridden.
     generator
@@ -62,7 +62,7 @@ def fingerprint(
         "names of genes": _of_names(adata.var_names[expression.genes]),
         "expression": _of(array for x in matrices for array in (x.indptr, x.indices, x.data)),
         "spatial graph": _of((spatial.indptr, spatial.indices, spatial.data)),
-        "semantics": None if semantics is None else _of((semantics,)),
+        "semantics": None if semantics is None else _of(semantics),
         "rng": _of_names([json.dumps(generator, default=np.ndarray.tolist)]),
     }
     return json.loads(json.dumps(values))  # as it will be read back

@@ -27,7 +27,8 @@ def merge_repeats(latent: np.ndarray, adata: AnnData, expression: Expression) ->
     latent
         Shape `(n_obs, n_latent)`; not changed.
     adata
-        Where the coordinates are; without any, no spot is taken for another.
+        Where the coordinates are; without any, or where they are NaN, no spot is taken for
+        another.
     expression
         What the model reads.
     """
@@ -35,7 +36,7 @@ def merge_repeats(latent: np.ndarray, adata: AnnData, expression: Expression) ->
     if not isinstance(coords, np.ndarray) or coords.ndim != 2:
         return latent
     places = pd.DataFrame(coords)
-    several = np.flatnonzero(places.duplicated(keep=False))
+    several = np.flatnonzero(places.duplicated(keep=False) & places.notna().all(axis=1))
     if not several.size:
         return latent
     x, _ = expression.rows(several)

@@ -22,6 +22,8 @@ from .record import run_record, seed_record
 from .train import override, train
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anndata import AnnData
 
     from scsemst.domains.mixture import MixtureResult
@@ -52,7 +54,13 @@ class Run:
     """α and β, if they are to be stored."""
 
 
-def run(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[str, Any]) -> Run:
+def run(
+    adata: AnnData,
+    n_domains: int | Literal["auto"] | None,
+    options: dict[str, Any],
+    *,
+    train: Callable[..., Trained] = train,
+) -> Run:
     """Train on a slice and cluster the latent space; `adata` is only read.
 
     Parameters
@@ -63,6 +71,8 @@ def run(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[s
         Number of domains, `"auto"` to choose it, or `None`.
     options
         The other parameters of :func:`scsemst.tl.semst`, all of them but `key_added` and `copy`.
+    train
+        What trains: this process alone by default.
     """
     _check(adata, n_domains, options)
     preset = override(PRESETS[options["preset"]], n_latent=options["n_latent"], epochs=options["epochs"])

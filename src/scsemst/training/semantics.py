@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Semantics", "Standard", "read_gene_vectors", "read_semantics"]
 
-_FIX = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key=None to train without semantics."
+FIX = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key=None to train without semantics."
 
 
 class Standard(NamedTuple):
@@ -59,13 +59,13 @@ def read_semantics(adata: AnnData, key: str | None, *, average: sparse.csr_matri
     """
     if key is None:
         return None
-    vectors = features(adata, key, fix=_FIX).astype(np.float32)
+    vectors = features(adata, key, fix=FIX).astype(np.float32)
     size = float(np.abs(vectors).max(initial=0))
     for _ in range(n_hops):
         vectors = average @ vectors
     standard = Standard.of(vectors)
     if standard.scale <= 1e-6 * size:
-        raise ValueError(f"adata.obsm[{key!r}] is the same for every spot: it says nothing about domains. {_FIX}")
+        raise ValueError(f"adata.obsm[{key!r}] is the same for every spot: it says nothing about domains. {FIX}")
     return Semantics(standard.apply(vectors), standard)
 
 

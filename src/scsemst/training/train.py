@@ -25,6 +25,8 @@ from .semantics import read_gene_vectors, read_semantics
 from .start import project, start_components
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from anndata import AnnData
 
     from scsemst.nn import SemST
@@ -101,7 +103,9 @@ def train(
     checkpoint = None
     if checkpoint_dir is not None:
         settings = {"likelihood": likelihood, "batch_size": size, "precision": precision}
-        marks = fingerprint(adata, expression, spatial, vectors, preset, begin, **settings)
+        marks = fingerprint(
+            adata, expression, spatial, None if vectors is None else [vectors], preset, begin, **settings
+        )
         checkpoint = Checkpoint(checkpoint_dir, checkpoint_minutes, marks, size)
         size = checkpoint.batch_size
     ready = rng.bit_generator.state
@@ -146,16 +150,16 @@ def enough_epochs(epochs: int, n_steps: int) -> int:
 
 
 @torch.no_grad()
-def encode(model: SemST, batches: Batches, precision: str = "float32") -> np.ndarray:
-    """Return the latent vectors of all spots, shape `(n_spots, n_latent)`."""
-    out: np.ndarray | None = None
-    for batch, core in zip(batches, batches.parts, strict=True):
+def encode(
+    model: SemST, batches: Batches, precision: str = "float32", *, parts: Iterable[int] | None = None
+) -> np.ndarray:
+    """Return the latent vectors of all spots, shape `(n_spots, n_latent)`; with `parts`, zeros outside of them."""
+    out = np.zeros((batches.expression.n_spots, model.to_latent[-1].out_features), dtype=np.float32)
+    for i in range(len(batches)) if parts is None else parts:
+        batch = batches[i]
         with autocast(batches.device, precision):
             latent = model(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics)
-        latent = latent[batch.core].float().cpu().numpy()
-        if out is None:
-            out = np.empty((batches.expression.n_spots, latent.shape[1]), dtype=np.float32)
-        out[core] = latent
+        out[batches.parts[i]] = latent[batch.core].float().cpu().numpy()
     return out
 
 

@@ -1,0 +1,54 @@
+"""One output file, written in one step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scsemst import _keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import h5py
+    from anndata import AnnData
+
+__all__ = ["working_file", "write_results"]
+
+
+@contextmanager
+def working_file(source: Path, target: Path) -> Iterator[Path]:
+    """Copy a file to beside where the result shall be; in the end it becomes the result, unless something fails."""
+    with tempfile.NamedTemporaryFile(
+        dir=target.parent, prefix=f".{target.name}-", suffix=".part", delete=False
+    ) as file:
+        path = Path(file.name)
+    try:
+        shutil.copyfile(source, path)
+        yield path
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        shutil.copymode(source, path)
+        os.replace(path, target)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def write_results(file: h5py.File, adata: AnnData, key: str) -> None:
+    """Write what :func:`scsemst.tl.semst` added to AnnData to the file; all else in it stays as it is."""
+    import anndata as ad
+
+    name = _keys.embedding(key)
+    ad.io.write_elem(file, f"obsm/{name}", adata.obsm[name])
+    for name in (key, _keys.N_DOMAINS):
+        if name in adata.uns:
+            ad.io.write_elem(file, f"uns/{name}", adata.uns[name])
+    if key in adata.obs:
+        obs = file["obs"]
+        ad.io.write_elem(obs, key, adata.obs[key].array)
+        columns = [str(column) for column in obs.attrs["column-order"]]
+        obs.attrs["column-order"] = columns if key in columns else [*columns, key]

@@ -1,0 +1,76 @@
+"""Semantic vectors of the spots that a process holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from scsemst._checks import require_finite, require_key
+from scsemst.training.partition import surroundings
+from scsemst.training.semantics import FIX, Standard
+
+from .rows import Rows, read_dense
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from .world import World
+
+__all__ = ["read_shared_semantics"]
+
+
+def read_shared_semantics(
+    adata: AnnData,
+    key: str | None,
+    *,
+    average: sparse.csr_matrix,
+    spatial: sparse.csr_matrix,
+    n_hops: int,
+    held: np.ndarray,
+    core: np.ndarray,
+    world: World,
+) -> tuple[Rows, Standard] | None:
+    """Return the vectors of the spots held, as :func:`~scsemst.training.semantics.read_semantics` makes them.
+
+    Parameters
+    ----------
+    adata
+        Annotated data with `obsm[key]`, on disk.
+    key
+        Key in `obsm`; nothing is read without.
+    average
+        See :func:`~scsemst.training.components.averaging_operator`.
+    spatial
+        Spatial graph.
+    n_hops
+        How often to average the vectors over the spatial graph.
+    held
+        Spots to return, ascending.
+    core
+        Spots of this process and of no other.
+    world
+        All processes: mean and scale are those of all spots.
+    """
+    if key is None:
+        return None
+    stored = require_key(adata, "obsm", key, fix=FIX)
+    name = f"adata.obsm[{key!r}]"
+    if len(stored.shape) != 2 or stored.shape[1] == 0:
+        raise ValueError(f"{name} must be spots × features, found shape {tuple(stored.shape)}. {FIX}")
+    # Averages need what is further out; its own averages are wrong, but they are not used
+    seen = np.sort(np.concatenate([held, surroundings(spatial, held, n_hops)])) if n_hops else held
+    vectors = read_dense(stored, seen).values
+    require_finite(vectors, name=name)
+    inner = average[seen][:, seen]
+    for _ in range(n_hops):
+        vectors = inner @ vectors
+    own, n = vectors[np.searchsorted(seen, core)], adata.n_obs
+    moments = world.sum(np.stack([own.sum(axis=0, dtype=np.float64), np.square(own, dtype=np.float64).sum(axis=0)]))
+    mean = (moments[0] / n).astype(np.float32)
+    variance = world.sum(np.square(own - mean, dtype=np.float64).sum(axis=0)) / n
+    standard = Standard(mean, float(np.sqrt(variance.mean())))
+    if standard.scale <= 1e-6 * np.sqrt(moments[1].mean() / n):
+        raise ValueError(f"{name} is the same for every spot: it says nothing about domains. {FIX}")
+    return Rows(held, standard.apply(vectors[np.searchsorted(seen, held)]), n), standard

@@ -1,0 +1,87 @@
+"""An h5ad file as AnnData whose matrices stay in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scsemst import _keys
+from scsemst._checks import features
+
+if TYPE_CHECKING:
+    import h5py
+    from anndata import AnnData
+
+__all__ = ["open_slice", "prepare"]
+
+_FIX = "Write the coordinates of the spots there, or the graph of squidpy.gr.spatial_neighbors_knn to the file."
+
+
+def open_slice(file: h5py.File, options: dict[str, Any]) -> AnnData:
+    """Return names, coordinates, graph and provenance of the semantics in memory, expression and semantics on disk.
+
+    Parameters
+    ----------
+    file
+        An open h5ad file.
+    options
+        Those of :func:`scsemst.tl.semst`, which say what to look for.
+    """
+    import anndata as ad
+    import pandas as pd
+
+    obs, var = (pd.DataFrame(index=ad.io.read_elem(file[axis]).index.astype(object)) for axis in ("obs", "var"))
+    layers = {name: _lazy(file["layers"][name]) for name in file.get("layers", {})}
+    adata = ad.AnnData(_lazy(file["X"]) if "X" in file else None, obs=obs, var=var, layers=layers)
+    neighbors, semantics = options["neighbors_key"], options["semantics_key"]
+    for slot, keys, read in (
+        ("obsp", (neighbors,), ad.io.read_elem),
+        ("obsm", (semantics,), _lazy),
+        ("obsm", (_keys.SPATIAL,), ad.io.read_elem),
+        ("varm", (semantics,), ad.io.read_elem),
+        ("uns", (semantics,), ad.io.read_elem),
+    ):
+        for key in keys:
+            if key is not None and key in file.get(slot, {}):
+                getattr(adata, slot)[key] = read(file[slot][key])
+    return adata
+
+
+def prepare(file: h5py.File, options: dict[str, Any]) -> None:
+    """Compute the spatial graph and the gene semantics if they are not there, and write them to the file.
+
+    Only those that :func:`scsemst.tl.semst` reads by default: a graph of six nearest neighbours, and
+    :func:`scsemst.pp.gene_semantics`.
+
+    Raises
+    ------
+    KeyError
+        If there are no coordinates to compute the graph from.
+    """
+    import anndata as ad
+
+    adata = open_slice(file, options)
+    key = _keys.SPATIAL_CONNECTIVITIES
+    if options["neighbors_key"] == key and key not in adata.obsp:
+        import squidpy as sq
+
+        points = ad.AnnData(obs=adata.obs)
+        points.obsm[_keys.SPATIAL] = features(adata, _keys.SPATIAL, fix=_FIX)
+        sq.gr.spatial_neighbors_knn(points, n_neighs=6)
+        for name in points.obsp:
+            ad.io.write_elem(file, f"obsp/{name}", points.obsp[name])
+        for name in points.uns:
+            ad.io.write_elem(file, f"uns/{name}", points.uns[name])
+    key = _keys.GENE_SEMANTICS
+    if options["semantics_key"] == key and key not in adata.obsm:
+        from scsemst import pp
+
+        pp.gene_semantics(adata, layer=options["layer"])
+        for slot in ("obsm", "varm", "uns"):
+            ad.io.write_elem(file, f"{slot}/{key}", getattr(adata, slot)[key])
+
+
+def _lazy(element: Any) -> Any:
+    import anndata as ad
+    import h5py
+
+    return ad.io.sparse_dataset(element) if isinstance(element, h5py.Group) else element

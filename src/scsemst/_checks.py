@@ -123,7 +123,7 @@ def require_counts(x: Matrix, *, name: str) -> None:
             f"{name} holds values that are not counts ({odd:.4g} among them). Pass layer= to name the matrix of raw "
             'counts, or likelihood="gaussian" if the data are normalised and no counts exist.'
         )
-    if v.size and v.max() > _LARGEST_COUNT:
+    if v.size and float(v.max()) > _LARGEST_COUNT:
         raise ValueError(
             f"{name} has values up to {v.max():.4g}, too large for counts (at most {_LARGEST_COUNT}, up to which single "
             "precision is exact). Pass layer= to name the matrix of raw counts."

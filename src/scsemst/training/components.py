@@ -73,7 +73,9 @@ def spatial_components(
         return mix_transposed @ (x_transposed @ out) - mean * u.sum()
 
     k = min(n_components, min(n_spots, n_genes) - 1)
-    if k < 1:  # one gene or one spot: nothing to rotate
+    probe = np.random.default_rng(seed).normal(size=n_genes)
+    alike = np.linalg.norm(forward(probe)) <= 1e-6 * np.linalg.norm(x @ (mix @ probe))
+    if k < 1 or alike:  # one gene, one spot, or spots that averaging makes alike: nothing to rotate
         return np.ones((n_genes, 1), dtype=np.float32), mean.astype(np.float32)
     operator = LinearOperator((n_spots, n_genes), matvec=forward, rmatvec=backward, dtype=np.float64)
     start = np.random.default_rng(seed).normal(size=min(n_spots, n_genes))

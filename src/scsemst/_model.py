@@ -82,6 +82,11 @@ class SemST(
         from .tl import semst
         from .training.run import run, write
 
+        if options.get("integrate") is not None:
+            raise ValueError(
+                f"integrate={options['integrate']!r} corrects the spots at hand and has no rule for others: no model can be "
+                "made of it. Leave it out here, or use scsemst.tl.semst."
+            )
         if "copy" in options:
             raise TypeError("from_adata returns a model and takes no copy=. Pass adata.copy() to keep adata as it is.")
         bound = inspect.signature(semst).bind(adata, n_domains, **options)

@@ -43,27 +43,29 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("n_batches", [1, 3])
 @pytest.mark.parametrize(("kind", "cls", "per_spot"), CASES)
-def test_value_and_gradient(kind, cls, per_spot):
+def test_value_and_gradient(kind, cls, per_spot, n_batches):
     rng = np.random.default_rng(0)
     n, n_genes, width = 23, 11, 4
     x = rng.poisson(rng.gamma(0.5, 2.0, size=(n, n_genes))).astype(float)
     torch.manual_seed(0)
-    module = cls(width, n_genes, per_spot=per_spot).double()
+    module = cls(width, n_genes, per_spot=per_spot, n_batches=n_batches).double()
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.normal_(std=0.5)
     hidden = torch.randn(n, width, dtype=torch.float64, requires_grad=True)
     log_library = torch.randn(n, dtype=torch.float64)
+    batch = torch.from_numpy(rng.integers(3, size=n)) if n_batches > 1 else None
     # Chunks of 7: the last is short, so that a wrong offset between chunks cannot hide.
     observed = Observed(sparse.csr_matrix(x), chunk_size=7, dtype=torch.float64)
 
-    loss = module.loss(hidden, observed, log_library)
+    loss = module.loss(hidden, observed, log_library, batch)
     (3.0 * loss).backward()
 
     def value() -> float:
         with torch.no_grad():
-            return naive(kind, x, {k: v.numpy() for k, v in module(hidden, log_library).items()})
+            return naive(kind, x, {k: v.numpy() for k, v in module(hidden, log_library, batch).items()})
 
     np.testing.assert_allclose(loss.item(), value(), rtol=1e-10)
     step = 1e-6

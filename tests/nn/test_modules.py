@@ -49,6 +49,20 @@ def test_graph_conv_reads_sparse_input(adjacency):
     torch.testing.assert_close(gradient, conv.weight.grad)
 
 
+def test_batches_start_centred_one_by_one(adjacency):
+    from scsemst.nn import NB, GraphEncoder, SemST
+
+    torch.manual_seed(0)
+    graph, batch = SpotGraph(adjacency), torch.tensor([0, 1, 2] * 4)
+    x, components, mean = torch.randn(12, 7), torch.randn(7, 4), torch.randn(3, 7)
+    encoder = GraphEncoder(7, 4, n_batches=3)
+    encoder.start_from(components, mean)
+    expected = graph @ (graph @ (x @ components) - (mean @ components)[batch])
+    torch.testing.assert_close(encoder(x, graph, batch), expected)
+    with pytest.raises(ValueError, match="n_batches=3.*made for 1"):
+        SemST(7, NB(4, 7), n_batches=3)
+
+
 def test_fsm_starts_as_the_identity_and_learns():
     torch.manual_seed(0)
     fsm = FSM(6, 3)

@@ -56,6 +56,9 @@ class SemST(nn.Module):
         Layers of the MLP from the modulated features to the latent space.
     neighbor_loss
         Loss between spots; :class:`NeighborLoss` by default.
+    n_batches
+        Number of slices (batches), each with its own bias in the first layer of each view; the likelihood has to be
+        made for as many.
 
     Examples
     --------
@@ -83,13 +86,17 @@ class SemST(nn.Module):
         activation: str = "prelu",
         latent_layers: int = 1,
         neighbor_loss: NeighborLoss | None = None,
+        n_batches: int = 1,
     ) -> None:
         super().__init__()
+        if likelihood.n_batches != n_batches:
+            raise ValueError(f"n_batches={n_batches}, but the likelihood was made for {likelihood.n_batches}.")
         view_channels = hidden_channels if view_channels is None else view_channels
         width = view_channels * (2 if feature_view else 1)
         sizes = (in_channels, hidden_channels, view_channels)
-        self.spatial_view = GraphEncoder(*sizes, activation=activation)
-        self.feature_view = GraphEncoder(*sizes, activation=activation) if feature_view else None
+        options = {"activation": activation, "n_batches": n_batches}
+        self.spatial_view = GraphEncoder(*sizes, **options)
+        self.feature_view = GraphEncoder(*sizes, **options) if feature_view else None
         self.fsm = None if semantic_channels is None else FSM(width, semantic_channels)
         hidden = [layer for _ in range(latent_layers - 1) for layer in (nn.Linear(width, width), nn.ReLU())]
         self.to_latent = nn.Sequential(*hidden, nn.Linear(width, n_latent))
@@ -116,7 +123,7 @@ class SemST(nn.Module):
         components
             Loadings, shape `(in_channels, hidden_channels)`.
         mean
-            Mean of the input that the loadings were centred with, shape `(in_channels,)`.
+            Mean of the input that the loadings were centred with, see :meth:`GraphEncoder.start_from`.
         """
         views = [view for view in (self.spatial_view, self.feature_view) if view is not None]
         for view in views:
@@ -134,6 +141,7 @@ class SemST(nn.Module):
         spatial_graph: SpotGraph,
         feature_graph: SpotGraph | None = None,
         semantics: Tensor | None = None,
+        batch: Tensor | None = None,
     ) -> Encoding:
         """Return the latent vectors and both views.
 
@@ -147,11 +155,13 @@ class SemST(nn.Module):
             Graph of spots with like expression.
         semantics
             Semantic vectors, shape `(n_spots, semantic_channels)`.
+        batch
+            Batch of each spot, where there are several, shape `(n_spots,)`.
         """
-        z = spatial = self.spatial_view(x, spatial_graph)
+        z = spatial = self.spatial_view(x, spatial_graph, batch)
         feature = None
         if self.feature_view is not None:
-            feature = self.feature_view(x, feature_graph)
+            feature = self.feature_view(x, feature_graph, batch)
             z = torch.cat([spatial, feature], dim=1)
         if self.fsm is not None:
             z = self.fsm(z, semantics)
@@ -163,12 +173,18 @@ class SemST(nn.Module):
         spatial_graph: SpotGraph,
         feature_graph: SpotGraph | None = None,
         semantics: Tensor | None = None,
+        batch: Tensor | None = None,
     ) -> Tensor:
         """Return the latent vectors, shape `(n_spots, n_latent)`; parameters as in :meth:`encode`."""
-        return self.encode(x, spatial_graph, feature_graph, semantics).latent
+        return self.encode(x, spatial_graph, feature_graph, semantics, batch).latent
 
     def loss(
-        self, encoding: Encoding, observed: Observed, log_library: Tensor | None, edge_index: Tensor
+        self,
+        encoding: Encoding,
+        observed: Observed,
+        log_library: Tensor | None,
+        edge_index: Tensor,
+        batch: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the terms of the objective, each a scalar.
 
@@ -182,9 +198,11 @@ class SemST(nn.Module):
             Natural log of the library sizes, shape `(n_spots,)`.
         edge_index
             Ordered pairs of spatial neighbours, shape `(2, n_edges)`.
+        batch
+            Batch of each spot, where there are several, shape `(n_spots,)`.
         """
         terms = {
-            "reconstruction": self.likelihood.loss(self.decoder(encoding.latent), observed, log_library),
+            "reconstruction": self.likelihood.loss(self.decoder(encoding.latent), observed, log_library, batch),
             "neighbor": self.neighbor_loss(encoding.latent, edge_index),
         }
         if encoding.feature is not None:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-__all__ = ["AlignedExpression", "GeneSpace", "align_genes", "gene_space", "require_share"]
+    from scsemst.training.slices import Slices
+
+__all__ = ["AlignedExpression", "GeneSpace", "align_genes", "gene_space", "mean_expression", "require_share"]
 
 log = logging.getLogger("scsemst")
 
@@ -35,7 +37,7 @@ class GeneSpace(NamedTuple):
     columns: np.ndarray
     """Positions in `names` of the genes that the model reads."""
     means: np.ndarray
-    """Mean log-normalised expression of those, shape `(len(columns),)`."""
+    """Mean log-normalised expression of those, shape `(len(columns),)` or, of several slices, one row for each."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +48,7 @@ class AlignedExpression:
     positions: np.ndarray
     """Column of `source` for each gene of the model, -1 if it has none, shape `(n_genes,)`."""
     fill: np.ndarray
-    """What every spot is taken to have of a gene: its mean in training if it is missing, else zero."""
+    """What every spot is taken to have of a gene: its mean in training if it is missing, else zero; as `GeneSpace.means`."""
     missing: list[str]
     """Genes of the model that the slice does not have."""
 
@@ -72,7 +74,9 @@ class AlignedExpression:
         """Return nothing: there is no decoder to scale."""
 
 
-def gene_space(adata: AnnData, expression: Expression, *, layer: str | None, likelihood: str) -> GeneSpace:
+def gene_space(
+    adata: AnnData, expression: Expression, *, layer: str | None, likelihood: str, slices: Slices | None = None
+) -> GeneSpace:
     """Describe the genes of a training slice.
 
     Parameters
@@ -85,20 +89,32 @@ def gene_space(adata: AnnData, expression: Expression, *, layer: str | None, lik
         Layer that it was read from.
     likelihood
         Distribution that the model was trained with.
+    slices
+        Slices whose means are kept one by one.
     """
     whole = _all_genes(adata, layer=layer, likelihood=likelihood)
     share = np.zeros(adata.n_vars)
     for block in _raw_blocks(whole):
         share[whole.genes] += np.asarray(abs(block).sum(axis=0, dtype=np.float64)).ravel()
-    means = sum(
-        np.asarray(expression.rows(spots)[0].sum(axis=0, dtype=np.float64)).ravel() for spots in _spots(expression)
-    )
     return GeneSpace(
         list(map(str, adata.var_names)),
         share / share.sum(),
         expression.genes,
-        np.asarray(means / adata.n_obs, dtype=np.float32),
+        mean_expression(expression, slices),
     )
+
+
+def mean_expression(expression: Expression | AlignedExpression, slices: Slices | None) -> np.ndarray:
+    """Return the mean of what the encoder reads, shape `(n_genes,)` or, of several slices, `(n_slices, n_genes)`."""
+    total = 0.0
+    for spots in _spots(expression):
+        x = expression.rows(spots)[0]
+        total = total + (
+            x.sum(axis=0, dtype=np.float64) if slices is None else (slices.take(spots).member @ x).toarray()
+        )
+    total = np.asarray(total)
+    mean = total.ravel() / expression.n_spots if slices is None else total / slices.sizes[:, None]
+    return mean.astype(np.float32)
 
 
 def align_genes(adata: AnnData, space: GeneSpace, *, layer: str | None, likelihood: str) -> AlignedExpression:
@@ -169,7 +185,7 @@ def _all_genes(adata: AnnData, *, layer: str | None, likelihood: str) -> Express
     return read_expression(adata, layer=layer, n_top_genes=adata.n_vars, likelihood=likelihood)
 
 
-def _spots(expression: Expression) -> Iterator[np.ndarray]:
+def _spots(expression: Expression | AlignedExpression) -> Iterator[np.ndarray]:
     for start in range(0, expression.n_spots, _BLOCK):
         yield np.arange(start, min(start + _BLOCK, expression.n_spots))
 

@@ -27,6 +27,7 @@ def describe_module(module: SemST) -> dict[str, Any]:
         "feature_view": module.feature_view is not None,
         "activation": view.activation,
         "likelihood": names[type(likelihood)],
+        "n_batches": likelihood.n_batches,
         "decoder_channels": likelihood.in_channels,
         "per_spot": [name for name in likelihood.heads if name != "mean"],
     }
@@ -40,5 +41,7 @@ def build_module(description: dict[str, Any]) -> SemST:
     n_genes = shape.pop("in_channels")
     cls = LIKELIHOODS[shape.pop("likelihood")]
     with torch.random.fork_rng(devices=[]):
-        likelihood = cls(shape.pop("decoder_channels"), n_genes, per_spot=tuple(shape.pop("per_spot")))
+        likelihood = cls(
+            shape.pop("decoder_channels"), n_genes, per_spot=tuple(shape.pop("per_spot")), n_batches=shape["n_batches"]
+        )
         return nn.SemST(n_genes, likelihood, **shape).eval()

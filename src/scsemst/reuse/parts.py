@@ -15,9 +15,11 @@ from scsemst.training.batches import Batches, automatic_batch_size
 from scsemst.training.components import averaging_operator
 from scsemst.training.expression import read_expression
 from scsemst.training.semantics import read_gene_vectors, read_semantics
+from scsemst.training.slices import read_slices
 from scsemst.training.start import project, start_components
 from scsemst.training.train import N_FEATURE_COMPONENTS, encode
 
+from .biases import adapted, slices_of
 from .genes import AlignedExpression, GeneSpace, gene_space
 from .readout import Linear, fit_readout
 from .semantic_space import embed, fit_transfer
@@ -36,6 +38,7 @@ OPTIONS = (
     "semantics_key",
     "likelihood",
     "n_top_genes",
+    "batch_key",
     "normalization",
     "n_neighbors",
     "semantic_hops",
@@ -105,19 +108,23 @@ def gather(
     """
     params = run.record["params"]
     options = {**{name: params.get(name) for name in OPTIONS}, "batch_size": batch_size}
-    key, likelihood, n_top_genes = options["semantics_key"], options["likelihood"], options["n_top_genes"]
-    expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood)
+    slices = read_slices(adata, options["batch_key"])
+    options["batches"] = None if slices is None else slices.names
+    key = options["semantics_key"]
+    how = {"layer": layer, "likelihood": options["likelihood"], "slices": slices}
+    expression = read_expression(adata, n_top_genes=options["n_top_genes"], **how)
     mixing = loadings = None
     if run.preset.gene_prior and (vectors := read_gene_vectors(adata, key)) is not None:
         mixing = gene_mixing(vectors[expression.genes], run.preset.gene_prior)
     if run.preset.feature_view:
         spatial = spatial_graph(adata, neighbors_key)
         n = run.preset.hidden_channels
-        loadings = start_components(expression, spatial, n, gene_mixing=mixing, rng=rng)[0][:, :N_FEATURE_COMPONENTS]
+        loadings, _ = start_components(expression, spatial, n, gene_mixing=mixing, rng=rng, slices=slices)
+        loadings = loadings[:, :N_FEATURE_COMPONENTS]
     d = run.trained.latent.shape[1]
     parts = Parts(
         module=copy.deepcopy(run.trained.model).cpu().eval(),
-        genes=gene_space(adata, expression, layer=layer, likelihood=likelihood),
+        genes=gene_space(adata, expression, **how),
         loadings=loadings,
         mixing=mixing,
         rotation=Rotation(np.zeros(d), np.eye(d)),
@@ -132,8 +139,9 @@ def gather(
     if run.labels is None:
         return parts
     try:
-        here = {"layer": layer, "neighbors_key": neighbors_key, "likelihood": likelihood, "n_top_genes": n_top_genes}
-        space = embed(adata, expression, key=key, **here)
+        space = embed(
+            adata, expression, key=key, neighbors_key=neighbors_key, n_top_genes=options["n_top_genes"], **how
+        )
     except ValueError as error:  # names of no known organism: such a model knows slices with its own genes only
         log.info("The model cannot be carried to other gene panels: %s", error)
         return parts
@@ -167,11 +175,13 @@ def encode_slice(
     average = averaging_operator(spatial)
     options = parts.options
     key = options["semantics_key"] if parts.module.fsm is not None else None
-    semantics = read_semantics(adata, key, average=average, n_hops=options["semantic_hops"])
+    slices = slices_of(adata, parts)
+    semantics = read_semantics(adata, key, average=average, n_hops=options["semantic_hops"], slices=slices)
     projected = None
     if parts.loadings is not None:
         projected = average @ (average @ project(expression, parts.loadings, parts.mixing))
-    module = _filled(parts, getattr(expression, "fill", None)).to(device)
+        projected = projected if slices is None else slices.centred(projected)
+    module = adapted(parts, expression, slices).to(device)
     n_genes = len(parts.genes.columns)
     batch_size = options["batch_size"] or automatic_batch_size(
         adata.n_obs, n_genes, module.spatial_view.first.out_channels
@@ -186,23 +196,12 @@ def encode_slice(
         n_neighbors=options["n_neighbors"],
         normalization=options["normalization"],
         device=device,
+        slices=slices,
     )
     z = encode(module, batches)
     for _ in range(options["readout_hops"]):
         z = average @ z
     return parts.rotation(z)
-
-
-@torch.no_grad()
-def _filled(parts: Parts, fill: np.ndarray | None) -> SemST:
-    """Return a copy of the network that adds what missing genes have on average to the first bias."""
-    module = copy.deepcopy(parts.module)
-    if fill is not None and fill.any():
-        fill = fill if parts.mixing is None else parts.mixing.T @ fill
-        for view in (module.spatial_view, module.feature_view):
-            if view is not None:
-                view.first.bias += torch.from_numpy(fill.astype(np.float32)) @ view.first.weight
-    return module
 
 
 def _rotation(z: np.ndarray, latent: np.ndarray) -> Rotation:

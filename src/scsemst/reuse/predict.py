@@ -9,6 +9,7 @@ import numpy as np
 
 from scsemst._checks import expression, require_key
 
+from .biases import slices_of
 from .genes import AlignedExpression, align_genes, require_share
 from .parts import Parts, encode_slice
 from .readout import read_out
@@ -104,6 +105,7 @@ def _by_semantics(adata: AnnData, parts: Parts, *, layer: str | None, neighbors_
         neighbors_key=neighbors_key,
         likelihood=options["likelihood"],
         n_top_genes=options["n_top_genes"],
+        slices=slices_of(adata, parts),
     )
     expected = len(parts.transfer.weight)
     if space.vectors.shape[1] != expected:
@@ -127,7 +129,8 @@ def _with_semantics(adata: AnnData, parts: Parts, *, layer: str | None, neighbor
         log.info("adata.obsm[%r] is missing: made with the bundled gene vectors, as in training.", key)
         params = {n: v for n, v in trained.get("params", {}).items() if n in ("target_sum", "gene_symbols")}
         # Beside the user's object, which stays as it is; the matrix is shared
-        beside = AnnData(expression(adata, layer), obs=adata.obs[[]], var=adata.var)
+        columns = [name for name in adata.obs if name == parts.options.get("batch_key")]
+        beside = AnnData(expression(adata, layer), obs=adata.obs[columns], var=adata.var)
         beside.obsp[neighbors_key] = require_key(adata, "obsp", neighbors_key, fix=GRAPH_FIX)
         gene_semantics(beside, **params, organism=trained.get("organism"), key_added=key)
         return beside

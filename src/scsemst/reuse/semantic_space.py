@@ -18,6 +18,8 @@ from .readout import Linear
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from scsemst.training.slices import Slices
+
 __all__ = ["SemanticSpace", "embed", "fit_transfer", "gene_vectors_of", "spot_vectors"]
 
 N_HOPS = 3
@@ -48,6 +50,7 @@ def embed(
     neighbors_key: str,
     likelihood: str,
     n_top_genes: int,
+    slices: Slices | None = None,
 ) -> SemanticSpace:
     """Place a slice in the space of gene meaning.
 
@@ -69,6 +72,8 @@ def embed(
         Distribution of the counts.
     n_top_genes
         Number of highly variable genes.
+    slices
+        Slices to centre one by one.
 
     Raises
     ------
@@ -77,7 +82,7 @@ def embed(
     """
     average = averaging_operator(spatial_graph(adata, neighbors_key))
     if expression is None:
-        expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood)
+        expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood, slices=slices)
     vectors, source = gene_vectors_of(adata, key, model)
     vectors = vectors[expression.genes]
     n_matched = int(np.abs(vectors).max(axis=1).astype(bool).sum())
@@ -86,7 +91,7 @@ def embed(
             f"None of the {len(vectors)} genes has a vector ({available(adata.var_names[:3])} are the first): the slice "
             "cannot be placed in the space of gene meaning. Check adata.var_names."
         )
-    z = spot_vectors(project(expression, vectors, None), average)
+    z = spot_vectors(project(expression, vectors, None), average, slices)
     return SemanticSpace(z, source, len(vectors), n_matched)
 
 
@@ -123,7 +128,7 @@ def provenance_of(adata: AnnData, key: str | None) -> dict:
     return dict(provenance) if isinstance(provenance, dict) else {}
 
 
-def spot_vectors(z: np.ndarray, average: sparse.csr_matrix) -> np.ndarray:
+def spot_vectors(z: np.ndarray, average: sparse.csr_matrix, slices: Slices | None = None) -> np.ndarray:
     """Average sums of gene vectors over the tissue, centre them, and bring them to unit mean variance.
 
     Centre and scale are the slice's own: what a technology measures more of in all spots does not count.
@@ -134,10 +139,12 @@ def spot_vectors(z: np.ndarray, average: sparse.csr_matrix) -> np.ndarray:
         Log-normalised expression times gene vectors, shape `(n_spots, d)`.
     average
         See :func:`~scsemst.training.components.averaging_operator`.
+    slices
+        Slices to centre one by one.
     """
     for _ in range(N_HOPS):
         z = average @ z
-    z = z - z.mean(axis=0, dtype=np.float64)
+    z = z - z.mean(axis=0, dtype=np.float64) if slices is None else slices.centred(z.astype(np.float64))
     scale = np.sqrt(z.var(axis=0).mean())
     if not scale > 1e-9:
         raise ValueError("All spots have the same vector in the space of gene meaning: it says nothing about domains.")

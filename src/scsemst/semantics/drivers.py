@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
+from scsemst.training.slices import Slices
+
 if TYPE_CHECKING:
     from scsemst._types import Matrix
     from scsemst.nn import FSM
@@ -21,17 +23,26 @@ class SpotWeights(NamedTuple):
     logs: sparse.csr_matrix
     """Log-normalised expression, zero rows for empty spots, shape `(n_obs, n_vars)`."""
     mean: np.ndarray
-    """Shape `(n_vars,)`."""
+    """Of each slice, shape `(n_slices, n_vars)`."""
     scale: float
+    codes: np.ndarray
+    """Slice of each spot, shape `(n_obs,)`."""
 
     def transposed_product(self, gradient: np.ndarray, filled: np.ndarray) -> np.ndarray:
         """Return `weights.T @ gradient`, shape `(n_vars, d)`; empty spots weigh nothing."""
-        total = gradient[filled].sum(axis=0)
-        return (self.logs.T @ gradient - np.outer(self.mean, total)) / self.scale
+        member = Slices([""] * len(self.mean), self.codes).member
+        total = member @ (gradient * filled[:, None])
+        return (self.logs.T @ gradient - self.mean.T @ total) / self.scale
 
 
 def spot_weights(
-    x: Matrix, vectors: np.ndarray, spots: np.ndarray, *, target_sum: float | None, name: str
+    x: Matrix,
+    vectors: np.ndarray,
+    spots: np.ndarray,
+    *,
+    target_sum: float | None,
+    name: str,
+    slices: Slices | None = None,
 ) -> SpotWeights:
     """Recover how spot vectors were summed from gene vectors, see :func:`~scsemst.semantics.aggregate.aggregate`.
 
@@ -47,6 +58,8 @@ def spot_weights(
         As it was given then.
     name
         What error messages call the spot vectors.
+    slices
+        Slices that the modulation centred one by one.
 
     Raises
     ------
@@ -71,7 +84,9 @@ def spot_weights(
             f"adata.obsm[{name!r}] is not what the expression and the gene vectors in adata.varm[{name!r}] give: genes, "
             "spots or counts have changed since. Run scsemst.pp.gene_semantics(adata) and the modulation again."
         )
-    return SpotWeights(logs, mean, float(scale))
+    slices = Slices([""], np.zeros(len(totals), dtype=np.int64)) if slices is None else slices
+    means = (slices.member @ logs).toarray() / np.maximum(slices.member @ filled, 1)[:, None]
+    return SpotWeights(logs, means, float(scale), slices.codes)
 
 
 def attribute(

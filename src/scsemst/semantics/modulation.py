@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scsemst.nn import FSM
     from scsemst.training.semantics import Standard
+    from scsemst.training.slices import Slices
 
 __all__ = ["Modulator", "modulation_of", "modulator_of"]
 
@@ -37,6 +38,8 @@ class Modulator(NamedTuple):
     """How often they were."""
     feature_scale: float
     """What the features were divided by."""
+    slices: Slices | None
+    """Slices that were centred one by one."""
 
 
 def modulation_of(adata: AnnData, key: str, *, fix: str) -> tuple[np.ndarray, np.ndarray]:
@@ -74,6 +77,7 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
     from scsemst.graphs import spatial_graph
     from scsemst.training.components import averaging_operator
     from scsemst.training.modulate import load_fsm
+    from scsemst.training.slices import codes_of
 
     record = require_key(adata, "uns", key, fix=fix)
     if not hasattr(record, "keys") or "fsm" not in record:
@@ -86,9 +90,11 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
     average = averaging_operator(spatial_graph(adata, record["params"]["neighbors_key"])) if n_hops else None
     for _ in range(n_hops):
         vectors = average @ vectors
-    return Modulator(
-        fsm, standard, standard.apply(vectors), average, n_hops, float(record["fsm"].get("feature_scale", 1))
-    )
+    slices = None
+    if batch_key := record["params"].get("batch_key"):
+        slices = codes_of(adata, batch_key).ordered(list(record["batches"]["names"]), f"adata.obs[{batch_key!r}]")
+    feature_scale = float(record["fsm"].get("feature_scale", 1))
+    return Modulator(fsm, standard, standard.apply(vectors, slices), average, n_hops, feature_scale, slices)
 
 
 def _require_same(vectors: np.ndarray, fsm: FSM, record: Mapping[str, Any], now: Any, name: str) -> None:

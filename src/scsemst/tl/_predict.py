@@ -34,6 +34,10 @@ def predict(
     same scale, graphs are built, and latent space and domains come from the network and the mixtures of training. A
     missing gene is taken to have its mean in training in every spot.
 
+    A model of several slices (`batch_key=`) reads slices that it knows, by their names in the same column of `adata.obs`,
+    as in training. Any other, and an object without that column, is centred: its own mean expression is taken away, as
+    training takes each slice's, which supposes that it consists of about what those do.
+
     Through semantics, a slice of another gene panel, technology or species is labelled by what its genes mean:
     expression, centred per gene, times gene vectors, averaged three times over the spatial graph; a shrunken linear
     discriminant tells the model's own domains apart in that space. This is a coarse guide, far less

@@ -118,7 +118,8 @@ def semantic_drivers(
     x = expression(adata, made.get("layer"))
     require_nonnegative(x, name="The expression")
 
-    weights = spot_weights(x, vectors, spots, target_sum=made.get("target_sum"), name=semantics_key)
+    target_sum = made.get("target_sum")
+    weights = spot_weights(x, vectors, spots, target_sum=target_sum, name=semantics_key, slices=modulator.slices)
     parts = attribute(
         modulator.fsm,
         modulator.semantics,

@@ -23,6 +23,8 @@ def semst(
     *,
     semantics_key: str | None = _keys.GENE_SEMANTICS,
     neighbors_key: str = _keys.SPATIAL_CONNECTIVITIES,
+    batch_key: str | None = None,
+    integrate: Literal["harmony"] | None = None,
     layer: str | None = None,
     n_top_genes: int = 3000,
     likelihood: Literal["zinb", "nb", "poisson", "gaussian"] = "zinb",
@@ -60,7 +62,17 @@ def semst(
         Key in `obsm` of the spots' semantic vectors, from :func:`scsemst.pp.gene_semantics` or
         :func:`scsemst.pp.spot_semantics`; `None` to train without semantics.
     neighbors_key
-        Key in `obsp` of squidpy's spatial graph.
+        Key in `obsp` of squidpy's spatial graph. For several slices, built with squidpy's `library_key`, so that no edge
+        joins two of them; or in three dimensions, where the slices are a stack of sections.
+    batch_key
+        Key in `obs` of the slice (batch) of each spot, if there are several: domains are shared by all slices, and what
+        tells slices apart is kept out of the latent space. Variable genes are chosen within slices among those that
+        all slices express, training starts from components of expression that is centred slice by slice, and each
+        slice has its own first bias in the encoder, and its own bias and dispersion of each gene in the decoder. That
+        takes the slices to be alike in what they consist of: centring takes away what one tissue has more of.
+    integrate
+        `"harmony"` corrects the latent space further, with harmonypy (`pip install scsemst[harmony]`), before it is
+        clustered.
     layer
         Layer with the raw counts, `X` by default.
     n_top_genes
@@ -120,7 +132,8 @@ def semst(
         Domain of each spot: "0", "1", … by decreasing size; only with `n_domains`.
     `adata.uns[key_added]` : :class:`dict`
         `"params"`, `"history"` (objective and terms per epoch), `"versions"`, the provenance of the `"semantics"`, the
-        modulation's weights in `"fsm"`, and with `n_domains="auto"` the number found in `"n_domains"`. With a
+        modulation's weights in `"fsm"`, with `batch_key` names and sizes of the `"batches"` and the share of the
+        graph's edges between them, and with `n_domains="auto"` the number found in `"n_domains"`. With a
         generator as `rng`, `"params"` has its state before the run, as JSON.
     `adata.uns["n_domains"]` : :class:`dict`
         Scores of all numbers of domains, as :func:`scsemst.tl.n_domains` writes them; only with `n_domains="auto"`.
@@ -131,11 +144,17 @@ def semst(
     Raises
     ------
     KeyError
-        If the spatial graph, the semantics or the layer are missing.
+        If the spatial graph, the semantics, the layer or `batch_key` are missing.
     ValueError
         If expression values are negative, NaN or, unless `likelihood="gaussian"`, no counts; if spots are empty or
-        names repeat; if `n_domains` exceeds the number of spots; or if `checkpoint_dir` holds a run with other data or
+        names repeat; if `n_domains` exceeds the number of spots; if there is one slice only, a slice of a single spot, a
+        spot without a slice, or no gene that all slices express; or if `checkpoint_dir` holds a run with other data or
         settings.
+
+    References
+    ----------
+    Korsunsky et al. (2019), Fast, sensitive and accurate integration of single-cell data with Harmony. Nature Methods 16,
+    1289–1296.
 
     Examples
     --------
@@ -155,6 +174,8 @@ def semst(
     options = {
         "semantics_key": semantics_key,
         "neighbors_key": neighbors_key,
+        "batch_key": batch_key,
+        "integrate": integrate,
         "layer": layer,
         "n_top_genes": n_top_genes,
         "likelihood": likelihood,

@@ -31,14 +31,16 @@ class Batch:
     """Of the core."""
     edge_index: Tensor
     """Pairs of spatial neighbours within the core, numbered within it."""
+    codes: Tensor | None = None
+    """Slice of each spot of core and surroundings, where there are several."""
 
     def to(self, device: torch.device) -> Batch:
         """Move to a device, in place."""
         for part in (self.x, self.spatial_graph, self.feature_graph, self.observed):
             if part is not None:
                 part.to(device)
-        self.semantics, self.log_library = (
-            None if t is None else t.to(device) for t in (self.semantics, self.log_library)
+        self.semantics, self.log_library, self.codes = (
+            None if t is None else t.to(device) for t in (self.semantics, self.log_library, self.codes)
         )
         self.edge_index = self.edge_index.to(device)
         return self
@@ -56,6 +58,7 @@ def make_batch(
     gene_mixing: sparse.csr_matrix | None = None,
     degree: np.ndarray | None = None,
     normalization: str = "row",
+    codes: np.ndarray | None = None,
 ) -> Batch:
     """Turn matrices of a batch's spots, core first, into tensors.
 
@@ -81,6 +84,8 @@ def make_batch(
         Degrees in the whole graph, self-loop included, if `spatial` is a part of it; shape `(n,)`.
     normalization
         See :class:`scsemst.nn.SpotGraph`.
+    codes
+        Slice of each spot, where there are several, shape `(n,)`.
     """
     edges = np.stack(spatial[:core, :core].nonzero()).astype(np.int64)
     return Batch(
@@ -92,4 +97,5 @@ def make_batch(
         observed=Observed(targets),
         log_library=None if log_library is None else torch.from_numpy(log_library),
         edge_index=torch.from_numpy(edges),
+        codes=None if codes is None else torch.from_numpy(codes),
     )

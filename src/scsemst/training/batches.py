@@ -14,6 +14,7 @@ from scsemst.graphs import feature_graph
 from .batch import Batch, make_batch
 from .expression import Expression
 from .partition import partition, surroundings
+from .slices import Slices
 
 __all__ = ["BATCH_SIZE", "Batches", "automatic_batch_size"]
 
@@ -46,6 +47,7 @@ class Batches(Sequence[Batch]):
     n_neighbors: int
     normalization: str
     device: torch.device
+    slices: Slices | None = None
     parts: list[np.ndarray] = field(init=False)
     """Core spots of each batch."""
 
@@ -78,6 +80,7 @@ class Batches(Sequence[Batch]):
             gene_mixing=self.gene_mixing,
             degree=self.degree[spots],
             normalization=self.normalization,
+            codes=None if self.slices is None else self.slices.codes[spots],
         ).to(self.device)
         if len(self) == 1:
             self._only = batch

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
+
+if TYPE_CHECKING:
+    from .slices import Slices
 
 __all__ = ["averaging_operator", "spatial_components"]
 
@@ -22,6 +27,7 @@ def spatial_components(
     n_components: int,
     *,
     gene_mixing: sparse.csr_matrix | None = None,
+    slices: Slices | None = None,
     n_hops: int = 2,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -39,6 +45,8 @@ def spatial_components(
         Fewer are returned if there are fewer genes or spots.
     gene_mixing
         See :func:`~scsemst.graphs.gene_mixing`; the loadings are those of expression times this matrix.
+    slices
+        Slices to centre one by one, so that no component tells one from the other.
     n_hops
         How often to average.
     seed
@@ -47,36 +55,43 @@ def spatial_components(
     Returns
     -------
     Loadings of shape `(n_genes, n_components)`, scaled so that the first component has unit variance, and the
-    mean of shape `(n_genes,)`.
+    mean of shape `(n_genes,)` or, of each slice, `(n_slices, n_genes)`.
     """
     n_spots, n_genes = x.shape
     transposed, x_transposed = average.T.tocsr(), x.T.tocsr()
     mix = sparse.identity(n_genes, format="csr", dtype=np.float32) if gene_mixing is None else gene_mixing
     mix_transposed = mix.T.tocsr()
-    ones = np.ones(n_spots, dtype=np.float64)
+    if slices is None:
+        member, sizes = np.ones((1, n_spots)), np.array([n_spots])
+    else:
+        member, sizes = slices.member, np.maximum(slices.sizes, 1)  # a part of the tissue may miss a slice
+    weights = member.T
     for _ in range(n_hops):
-        ones = transposed @ ones
-    mean = mix_transposed @ (x_transposed @ ones) / n_spots
+        weights = transposed @ weights
+    mean = (mix_transposed @ (x_transposed @ weights)).T
+    mean = (mean.toarray() if sparse.issparse(mean) else mean) / sizes[:, None]
+    codes = np.zeros(n_spots, dtype=np.int64) if slices is None else slices.codes
 
     def forward(v: np.ndarray) -> np.ndarray:
         v = v.reshape(-1)
         out = x @ (mix @ v)
         for _ in range(n_hops):
             out = average @ out
-        return out - mean @ v
+        return out - (mean @ v)[codes]
 
     def backward(u: np.ndarray) -> np.ndarray:
         u = u.reshape(-1)
         out = u
         for _ in range(n_hops):
             out = transposed @ out
-        return mix_transposed @ (x_transposed @ out) - mean * u.sum()
+        return mix_transposed @ (x_transposed @ out) - mean.T @ (member @ u)
 
+    found = mean[0] if slices is None else mean
     k = min(n_components, min(n_spots, n_genes) - 1)
     probe = np.random.default_rng(seed).normal(size=n_genes)
     alike = np.linalg.norm(forward(probe)) <= 1e-6 * np.linalg.norm(x @ (mix @ probe))
     if k < 1 or alike:  # one gene, one spot, or spots that averaging makes alike: nothing to rotate
-        return np.ones((n_genes, 1), dtype=np.float32), mean.astype(np.float32)
+        return np.ones((n_genes, 1), dtype=np.float32), found.astype(np.float32)
     operator = LinearOperator((n_spots, n_genes), matvec=forward, rmatvec=backward, dtype=np.float64)
     start = np.random.default_rng(seed).normal(size=min(n_spots, n_genes))
     _, singular, loadings = svds(operator, k=k, v0=start)
@@ -85,4 +100,4 @@ def spatial_components(
     # The sign of a component is arbitrary: fix it, so that it does not depend on the platform's LAPACK.
     loadings *= np.sign(loadings[np.arange(k), np.abs(loadings).argmax(axis=1)])[:, None]
     scale = singular[0] / np.sqrt(n_spots)
-    return (loadings.T / (scale if scale > 0 else 1.0)).astype(np.float32), mean.astype(np.float32)
+    return (loadings.T / (scale if scale > 0 else 1.0)).astype(np.float32), found.astype(np.float32)

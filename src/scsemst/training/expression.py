@@ -17,6 +17,8 @@ from .variable_genes import variable_genes
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from .slices import Slices
+
 __all__ = ["Expression", "read_expression", "take_columns"]
 
 log = logging.getLogger("scsemst")
@@ -62,7 +64,9 @@ class Expression:
         return np.log(self.library[spots]).astype(np.float32) if self.counts else None
 
 
-def read_expression(adata: AnnData, *, layer: str | None, n_top_genes: int, likelihood: str) -> Expression:
+def read_expression(
+    adata: AnnData, *, layer: str | None, n_top_genes: int, likelihood: str, slices: Slices | None = None
+) -> Expression:
     """Check the expression matrix, sum its spots, and choose highly variable genes.
 
     Counts are divided by the spot's total, scaled to 10,000 and log(1 + x)-transformed; they stay raw as targets. With
@@ -98,7 +102,7 @@ def read_expression(adata: AnnData, *, layer: str | None, n_top_genes: int, like
         # A copy: scipy would otherwise sort the user's own arrays, which x shares
         x = sparse.csr_matrix(x, dtype=np.float32).sorted_indices()
     whole = Expression(x, None, np.arange(adata.n_vars), library if is_raw else None, counts)
-    genes = variable_genes(whole, n_top_genes, adata.var_names)
+    genes = variable_genes(whole, n_top_genes, adata.var_names, slices)
     if in_memory(x):
         return Expression(take_columns(x, genes), None, genes, whole.library, counts)
     return Expression(x, genes, genes, whole.library, counts)

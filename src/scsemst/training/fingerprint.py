@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .expression import Expression
     from .presets import Preset
+    from .slices import Slices
 
 __all__ = ["fingerprint"]
 
@@ -30,6 +31,7 @@ def fingerprint(
     semantics: Iterable[np.ndarray] | None,
     preset: Preset,
     generator: dict[str, Any],
+    slices: Slices | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Return settings, sizes and digests of everything that training reads, in types that JSON has; linear in spots.
@@ -48,6 +50,8 @@ def fingerprint(
         The preset, with what was overridden.
     generator
         State of the generator that the run begins with.
+    slices
+        Which spots belong to which slice, if there are several.
     settings
         All else.
     """
@@ -63,6 +67,7 @@ def fingerprint(
         "expression": _of(array for x in matrices for array in (x.indptr, x.indices, x.data)),
         "spatial graph": _of((spatial.indptr, spatial.indices, spatial.data)),
         "semantics": None if semantics is None else _of(semantics),
+        "slices": None if slices is None else [*slices.names, _of((slices.codes,))],
         "rng": _of_names([json.dumps(generator, default=np.ndarray.tolist)]),
     }
     return json.loads(json.dumps(values))  # as it will be read back

@@ -91,9 +91,10 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 def objective(model: SemST, batch: Batch, preset: Preset) -> dict[str, torch.Tensor]:
     """Return the objective of a batch's core, `"loss"`, and its terms."""
-    encoding = model.encode(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics)
+    encoding = model.encode(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics, batch.codes)
     core = type(encoding)(*(None if part is None else part[batch.core] for part in encoding))
-    terms = model.loss(core, batch.observed, batch.log_library, batch.edge_index)
+    codes = None if batch.codes is None else batch.codes[batch.core]
+    terms = model.loss(core, batch.observed, batch.log_library, batch.edge_index, codes)
     weights = {
         "reconstruction": 1.0,
         "neighbor": preset.neighbor_weight,

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from .expression import Expression
+    from .slices import Slices
 
 __all__ = ["merge_repeats"]
 
 
-def merge_repeats(latent: np.ndarray, adata: AnnData, expression: Expression) -> np.ndarray:
+def merge_repeats(
+    latent: np.ndarray, adata: AnnData, expression: Expression, slices: Slices | None = None
+) -> np.ndarray:
     """Give spots of the same place and the same expression their mean latent vector, and with it the same domain.
 
     Their neighbours in the graph can differ, where several spots are equally far away.
@@ -31,11 +34,15 @@ def merge_repeats(latent: np.ndarray, adata: AnnData, expression: Expression) ->
         another.
     expression
         What the model reads.
+    slices
+        Slices, whose coordinates have nothing to do with each other.
     """
     coords = adata.obsm.get(_keys.SPATIAL)
     if not isinstance(coords, np.ndarray) or coords.ndim != 2:
         return latent
     places = pd.DataFrame(coords)
+    if slices is not None:
+        places["slice"] = slices.codes
     several = np.flatnonzero(places.duplicated(keep=False) & places.notna().all(axis=1))
     if not several.size:
         return latent

@@ -14,12 +14,15 @@ from scsemst._checks import as_generator, require_in, require_integer
 from scsemst.domains.consensus import consensus, fit_mixtures
 from scsemst.domains.labels import categorical
 from scsemst.domains.stability import CANDIDATES, Stability, fit_stability, usable
+from scsemst.graphs import spatial_graph
 
 from .device import resolve_device
+from .harmony import harmonize, require_harmony
 from .modulate import affine, store_fsm
 from .presets import PRESETS
 from .record import run_record, seed_record
-from .train import override, train
+from .slices import read_slices, share_between
+from .train import override, principal_axes, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +86,15 @@ def run(
     rest = {
         name: options[name] for name in ("batch_size", "precision", "checkpoint_dir", "checkpoint_minutes", "progress")
     }
-    trained = train(adata, preset, **settings, **rest, device=resolve_device(options["device"]), rng=generator)
+    slices = read_slices(adata, options["batch_key"])
+    if slices is not None:
+        share = share_between(spatial_graph(adata, options["neighbors_key"]), slices, options["batch_key"])
+    trained = train(
+        adata, preset, **settings, **rest, slices=slices, device=resolve_device(options["device"]), rng=generator
+    )
+    if options["integrate"] is not None:
+        latent = principal_axes(harmonize(trained.latent, slices, generator))
+        trained = dataclasses.replace(trained, latent=latent)
     found, stability = n_domains, None
     if n_domains == "auto":
         stability = fit_stability(trained.latent, CANDIDATES, rng=generator, progress=options["progress"])
@@ -96,6 +107,8 @@ def run(
     params = {
         "n_domains": n_domains,
         **settings,
+        "batch_key": options["batch_key"],
+        "integrate": options["integrate"],
         "n_genes": trained.genes.size,
         "preset": options["preset"],
         **seed,
@@ -106,6 +119,8 @@ def run(
     record = run_record(adata, params, trained.history, options["semantics_key"])
     if stability is not None:
         record["n_domains"] = found
+    if slices is not None:
+        record["batches"] = {"names": slices.names, "n_spots": slices.sizes, "share_of_edges_between": share}
     modulation = None
     if trained.semantics is not None:
         fsm, (vectors, standard) = trained.model.fsm, trained.semantics
@@ -140,6 +155,7 @@ def _check(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dic
     elif n_domains is not None:
         hint = "There cannot be more domains than spots."
         require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs, hint=hint)
+    require_harmony(options["integrate"], options["batch_key"])
     for name in ("n_latent", "epochs", "batch_size"):
         if options[name] is not None:
             require_integer(options[name], name=name, minimum=1)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy import sparse
 
+    from .slices import Slices
+
 __all__ = ["Semantics", "Standard", "read_gene_vectors", "read_semantics"]
 
 FIX = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key=None to train without semantics."
@@ -21,17 +23,20 @@ class Standard(NamedTuple):
     """How semantic vectors were standardised: `(vectors - mean) / scale`."""
 
     mean: np.ndarray
+    """Shape `(d,)` or, of each slice, `(n_slices, d)`."""
     scale: float
 
     @classmethod
-    def of(cls, vectors: np.ndarray) -> Standard:
+    def of(cls, vectors: np.ndarray, slices: Slices | None = None) -> Standard:
         """One scale for all features: their relative sizes carry meaning, their absolute size depends on the model."""
-        mean = vectors.mean(axis=0)
-        return cls(mean, float(np.sqrt((vectors - mean).var(axis=0).mean())))
+        mean = vectors.mean(axis=0) if slices is None else slices.means(vectors)
+        centred = vectors - (mean if slices is None else mean[slices.codes])
+        return cls(mean, float(np.sqrt(centred.var(axis=0).mean())))
 
-    def apply(self, vectors: np.ndarray) -> np.ndarray:
+    def apply(self, vectors: np.ndarray, slices: Slices | None = None) -> np.ndarray:
         """Standardise vectors of shape `(n, d)`."""
-        return ((vectors - self.mean) / self.scale).astype(np.float32)
+        mean = self.mean if slices is None else self.mean[slices.codes]
+        return ((vectors - mean) / self.scale).astype(np.float32)
 
 
 class Semantics(NamedTuple):
@@ -43,7 +48,9 @@ class Semantics(NamedTuple):
     """How."""
 
 
-def read_semantics(adata: AnnData, key: str | None, *, average: sparse.csr_matrix, n_hops: int = 0) -> Semantics | None:
+def read_semantics(
+    adata: AnnData, key: str | None, *, average: sparse.csr_matrix, n_hops: int = 0, slices: Slices | None = None
+) -> Semantics | None:
     """Return the spots' semantic vectors, centred and scaled to unit mean variance.
 
     Parameters
@@ -56,6 +63,8 @@ def read_semantics(adata: AnnData, key: str | None, *, average: sparse.csr_matri
         See :func:`~scsemst.training.components.averaging_operator`.
     n_hops
         How often to average the vectors over the spatial graph: one spot's few counts make a noisy sentence.
+    slices
+        Slices to centre one by one.
     """
     if key is None:
         return None
@@ -63,10 +72,10 @@ def read_semantics(adata: AnnData, key: str | None, *, average: sparse.csr_matri
     size = float(np.abs(vectors).max(initial=0))
     for _ in range(n_hops):
         vectors = average @ vectors
-    standard = Standard.of(vectors)
+    standard = Standard.of(vectors, slices)
     if standard.scale <= 1e-6 * size:
         raise ValueError(f"adata.obsm[{key!r}] is the same for every spot: it says nothing about domains. {FIX}")
-    return Semantics(standard.apply(vectors), standard)
+    return Semantics(standard.apply(vectors, slices), standard)
 
 
 def read_gene_vectors(adata: AnnData, key: str | None) -> np.ndarray | None:

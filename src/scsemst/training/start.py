@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
 
 from .components import averaging_operator, spatial_components
 from .expression import Expression
 from .partition import partition, surroundings
+
+if TYPE_CHECKING:
+    from .slices import Slices
 
 __all__ = ["project", "start_components"]
 
@@ -23,6 +28,7 @@ def start_components(
     *,
     gene_mixing: sparse.csr_matrix | None,
     rng: np.random.Generator,
+    slices: Slices | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return loadings and mean as :func:`~scsemst.training.components.spatial_components` does.
 
@@ -37,7 +43,24 @@ def start_components(
         spots = np.concatenate([core, surroundings(spatial, core)])
     inputs, _ = expression.rows(spots)
     average = averaging_operator(sparse.csr_matrix(spatial[spots][:, spots]))
-    return spatial_components(inputs, average, n_components, gene_mixing=gene_mixing)
+    here = None if slices is None else slices.take(spots)
+    loadings, mean = spatial_components(inputs, average, n_components, gene_mixing=gene_mixing, slices=here)
+    if slices is not None and spots.size < n:  # parts of the tissue need not have spots of every slice
+        mean = _means(expression, averaging_operator(spatial), slices, gene_mixing)
+    return loadings, mean
+
+
+def _means(
+    expression: Expression, average: sparse.csr_matrix, slices: Slices, gene_mixing: sparse.csr_matrix | None
+) -> np.ndarray:
+    """Return each slice's mean of expression averaged twice over the graph, block by block."""
+    weights = sparse.csr_matrix(average.T @ (average.T @ slices.member.T)).T.tocsc()
+    total = 0.0
+    for start in range(0, expression.n_spots, _BLOCK):
+        spots = np.arange(start, min(start + _BLOCK, expression.n_spots))
+        total = total + (weights[:, spots] @ expression.rows(spots)[0]).toarray()
+    mean = total / slices.sizes[:, None]
+    return np.asarray(mean if gene_mixing is None else mean @ gene_mixing, dtype=np.float32)
 
 
 def project(expression: Expression, loadings: np.ndarray, gene_mixing: sparse.csr_matrix | None) -> np.ndarray:

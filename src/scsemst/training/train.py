@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .history import History
     from .presets import Preset
     from .semantics import Semantics
+    from .slices import Slices
 
 __all__ = ["Trained", "override", "principal_axes", "train"]
 
@@ -76,36 +77,37 @@ def train(
     precision: str = "float32",
     checkpoint_dir: str | Path | None = None,
     checkpoint_minutes: float = 5,
+    slices: Slices | None = None,
     progress: bool = True,
 ) -> Trained:
     """Train SemST on a slice; `adata` is only read.
 
-    Parameters are those of :func:`scsemst.tl.semst`.
+    Parameters are those of :func:`scsemst.tl.semst`; `slices` is what its `batch_key` names.
     """
     begin = rng.bit_generator.state
     spatial = spatial_graph(adata, neighbors_key)
     average = averaging_operator(spatial)
-    semantics = read_semantics(adata, semantics_key, average=average, n_hops=preset.semantic_hops)
-    expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood)
+    semantics = read_semantics(adata, semantics_key, average=average, n_hops=preset.semantic_hops, slices=slices)
+    expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood, slices=slices)
     mixing = None
     if preset.gene_prior and (vectors := read_gene_vectors(adata, semantics_key)) is not None:
         mixing = gene_mixing(vectors[expression.genes], preset.gene_prior)
 
     n_components = preset.hidden_channels if preset.warm_start else N_FEATURE_COMPONENTS
-    components = start_components(expression, spatial, n_components, gene_mixing=mixing, rng=rng)
+    components = start_components(expression, spatial, n_components, gene_mixing=mixing, rng=rng, slices=slices)
     projected = None
     if preset.feature_view:
         projected = project(expression, components[0][:, :N_FEATURE_COMPONENTS], mixing)
         projected = average @ (average @ projected)
+        projected = projected if slices is None else slices.centred(projected)
     vectors = None if semantics is None else semantics.vectors
     seed = int(rng.integers(2**31))
     size = batch_size or automatic_batch_size(adata.n_obs, expression.genes.size, preset.hidden_channels)
     checkpoint = None
     if checkpoint_dir is not None:
         settings = {"likelihood": likelihood, "batch_size": size, "precision": precision}
-        marks = fingerprint(
-            adata, expression, spatial, None if vectors is None else [vectors], preset, begin, **settings
-        )
+        read = None if vectors is None else [vectors]
+        marks = fingerprint(adata, expression, spatial, read, preset, begin, slices, **settings)
         checkpoint = Checkpoint(checkpoint_dir, checkpoint_minutes, marks, size)
         size = checkpoint.batch_size
     ready = rng.bit_generator.state
@@ -120,6 +122,7 @@ def train(
             semantic_channels=None if vectors is None else vectors.shape[1],
             components=components,
             seed=seed,
+            slices=slices,
         ).to(device)
         batches = Batches(
             expression,
@@ -131,6 +134,7 @@ def train(
             n_neighbors=preset.n_neighbors,
             normalization=preset.normalization,
             device=device,
+            slices=slices,
         )
         epochs = enough_epochs(preset.epochs, len(batches))
         options = {"precision": precision, "progress": progress, "checkpoint": checkpoint}
@@ -138,7 +142,7 @@ def train(
         latent = encode(model, batches, precision)
         for _ in range(preset.readout_hops):
             latent = average @ latent
-        latent = merge_repeats(latent, adata, expression)
+        latent = merge_repeats(latent, adata, expression, slices)
         return Trained(model, principal_axes(latent), history, expression.genes, batch_size, semantics, checkpoint)
 
     return shrinking(attempt, size, adata.n_obs, discard=None if checkpoint is None else checkpoint.discard)
@@ -158,7 +162,7 @@ def encode(
     for i in range(len(batches)) if parts is None else parts:
         batch = batches[i]
         with autocast(batches.device, precision):
-            latent = model(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics)
+            latent = model(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics, batch.codes)
         out[batches.parts[i]] = latent[batch.core].float().cpu().numpy()
     return out
 

@@ -71,3 +71,14 @@ def test_sizes_that_are_tried():
     with pytest.warns(UserWarning, match=r"batches of 1000000 spots.*batch_size=8192"):
         assert shrinking(attempt, 2_000_000, 1_000_000) == 2048
     assert tried == [2_000_000, 8192, 4096, 2048]
+
+
+def test_prediction_takes_smaller_batches(part: AnnData, monkeypatch: pytest.MonkeyPatch):
+    options = {name: value for name, value in OPTIONS.items() if name != "copy"}
+    model = scsemst.SemST.from_adata(part.copy(), **options)
+    n = part.n_obs
+    limit(monkeypatch, n - 1, train=False)
+    other = part.copy()
+    with pytest.warns(UserWarning, match=rf"batches of {n} spots.*batch_size={n // 2}"):
+        scsemst.tl.predict(other, model, through="genes")
+    assert np.isfinite(other.obsm["X_semst"]).all()

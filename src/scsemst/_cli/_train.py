@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
             _train(args, options, world, per_step)
     except (KeyError, ValueError, TypeError) as error:  # the messages say what to do
         raise SystemExit(f"scsemst train: {error.args[0] if error.args else error}") from error
+    except KeyboardInterrupt as error:  # says how to go on
+        raise SystemExit(f"scsemst train: {error or 'interrupted'}") from None
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -107,48 +107,20 @@ def train_shared(
     if checkpoint_dir is not None:
         checkpoint = Checkpoint(checkpoint_dir, checkpoint_minutes, info["marks"], size, write=world.leads)
 
-    matrix = stored_expression(adata, layer)
-    on_disk = Expression(matrix, genes, genes, library, info["counts"])
+    on_disk = Expression(stored_expression(adata, layer), genes, genes, library, info["counts"])
     mixing = None
     if preset.gene_prior and (vectors := read_gene_vectors(adata, semantics_key)) is not None:
         mixing = gene_mixing(vectors[genes], preset.gene_prior)
     shape = {"n_neighbors": preset.n_neighbors, "normalization": preset.normalization, "device": world.device}
     batches = Batches(on_disk, spatial, None, None, mixing, batch_size=size, **shape)
     slots = np.array_split(np.arange(len(batches)), parts_per_step)
-    own = slots[world.rank :: world.size]
-    mine = [int(i) for slot in own for i in slot]
-    core = np.sort(np.concatenate([np.empty(0, dtype=np.int64), *(batches.parts[i] for i in mine)]))
-    held = np.sort(np.concatenate([core, surroundings(spatial, core)])).astype(np.int64)
-
-    rows = read_sparse(matrix, held, genes)
-    batches.expression = dataclasses.replace(on_disk, matrix=rows, columns=None)
-    near = {"average": average, "spatial": spatial, "n_hops": preset.semantic_hops, "held": held, "core": core}
-    read = read_shared_semantics(adata, semantics_key, **near, world=world)
-    semantics = None
-    if read is not None:
-        batches.semantics, standard = read
-        semantics = Semantics(read[0].values, standard)
-    if preset.feature_view:
-        loadings = arrays["loadings"][:, :N_FEATURE_COMPONENTS]
-        scores = np.zeros((adata.n_obs, loadings.shape[1]), dtype=np.float32)
-        scores[core] = batches.expression.rows(core)[0] @ (loadings if mixing is None else mixing @ loadings)
-        batches.projected = average @ (average @ world.sum(scores))
-
-    names = ["loss", "reconstruction", "neighbor", *(["redundancy"] if preset.feature_view else [])]
+    mine = [int(i) for slot in slots[world.rank :: world.size] for i in slot]
+    own = _read_own(adata, batches, mine, preset, world, semantics_key, average, arrays["loadings"])
 
     def gradient(step: int) -> tuple[dict[str, float], int]:
-        n_spots = sum(batches.parts[slot[step]].size for slot in slots if step < len(slot))
-        totals = np.zeros(len(names))
-        for slot in own:
-            if step < len(slot):
-                batch = batches[int(slot[step])]
-                share = batch.core.stop / n_spots
-                with autocast(world.device, precision):
-                    terms = objective(model, batch, preset)
-                (terms["loss"] * share).backward()
-                totals += [share * terms[name].item() for name in names]
-        world.sum_gradients(model.parameters())
-        return dict(zip(names, world.sum(totals).tolist(), strict=True)), n_spots
+        return _gradient(
+            model, batches, [slot[step] for slot in slots if step < len(slot)], mine, preset, world, precision
+        )
 
     n_steps = max(map(len, slots))
     loop = {"epochs": enough_epochs(preset.epochs, n_steps), "rng": rng, "checkpoint": checkpoint}
@@ -159,9 +131,73 @@ def train_shared(
     if world.leads:
         latent = merge_repeats(latent, adata, on_disk)
     sizes = np.zeros((2, world.size), dtype=np.int64)
-    sizes[:, world.rank] = held.size, rows.nbytes + (0 if read is None else read[0].nbytes)
+    sizes[:, world.rank] = own.n_spots, own.nbytes
     shared = dict(zip(("spots", "bytes"), world.sum(sizes), strict=True))
-    return SharedTrained(model, principal_axes(latent), history, genes, size, semantics, checkpoint, held=shared)
+    return SharedTrained(model, principal_axes(latent), history, genes, size, own.semantics, checkpoint, held=shared)
+
+
+class _Own(NamedTuple):
+    """What a process holds of expression and semantics."""
+
+    n_spots: int
+    nbytes: int
+    semantics: Semantics | None
+
+
+def _read_own(
+    adata: AnnData,
+    batches: Batches,
+    mine: list[int],
+    preset: Preset,
+    world: World,
+    semantics_key: str | None,
+    average: sparse.csr_matrix,
+    loadings: np.ndarray,
+) -> _Own:
+    """Read expression and semantics of the own parts and their surroundings; from there on batches are made of these."""
+    on_disk, spatial = batches.expression, batches.spatial
+    core = np.sort(np.concatenate([np.empty(0, dtype=np.int64), *(batches.parts[i] for i in mine)]))
+    held = np.sort(np.concatenate([core, surroundings(spatial, core)])).astype(np.int64)
+    rows = read_sparse(on_disk.matrix, held, on_disk.genes)
+    batches.expression = dataclasses.replace(on_disk, matrix=rows, columns=None)
+    near = {"average": average, "spatial": spatial, "n_hops": preset.semantic_hops, "held": held, "core": core}
+    read = read_shared_semantics(adata, semantics_key, **near, world=world)
+    if preset.feature_view:
+        weights = loadings[:, :N_FEATURE_COMPONENTS]
+        weights = weights if batches.gene_mixing is None else batches.gene_mixing @ weights
+        scores = np.zeros((adata.n_obs, weights.shape[1]), dtype=np.float32)
+        if core.size:
+            scores[core] = batches.expression.rows(core)[0] @ weights
+        batches.projected = average @ (average @ world.sum(scores))
+    if read is None:
+        return _Own(held.size, rows.nbytes, None)
+    batches.semantics, standard = read
+    return _Own(held.size, rows.nbytes + read[0].nbytes, Semantics(read[0].values, standard))
+
+
+def _gradient(
+    model: nn.SemST,
+    batches: Batches,
+    chosen: list[int],
+    mine: list[int],
+    preset: Preset,
+    world: World,
+    precision: str,
+) -> tuple[dict[str, float], int]:
+    """Average gradients and terms over the chosen parts, weighted by spots; each process computes those of its own."""
+    names = ["loss", "reconstruction", "neighbor", *(["redundancy"] if preset.feature_view else [])]
+    n_spots = sum(batches.parts[i].size for i in chosen)
+    totals = np.zeros(len(names))
+    for i in chosen:
+        if i in mine:
+            batch = batches[int(i)]
+            share = batch.core.stop / n_spots
+            with autocast(world.device, precision):
+                terms = objective(model, batch, preset)
+            (terms["loss"] * share).backward()
+            totals += [share * terms[name].item() for name in names]
+    world.sum_gradients(model.parameters())
+    return dict(zip(names, world.sum(totals).tolist(), strict=True)), n_spots
 
 
 def _begin(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -29,4 +29,4 @@ def full_precision(method: F) -> F:
         with torch.autocast(device, enabled=False):
             return method(self, *(v.float() if isinstance(v, Tensor) and v.dtype in _HALF else v for v in args))
 
-    return inner
+    return cast("F", inner)

@@ -14,6 +14,7 @@ from scsemst.graphs import gene_mixing, spatial_graph
 from scsemst.training.batches import Batches, automatic_batch_size
 from scsemst.training.components import averaging_operator
 from scsemst.training.expression import read_expression
+from scsemst.training.memory import shrinking
 from scsemst.training.semantics import read_gene_vectors, read_semantics
 from scsemst.training.slices import read_slices
 from scsemst.training.start import project, start_components
@@ -186,19 +187,23 @@ def encode_slice(
     batch_size = options["batch_size"] or automatic_batch_size(
         adata.n_obs, n_genes, module.spatial_view.first.out_channels
     )
-    batches = Batches(
-        expression,
-        spatial,
-        projected,
-        None if semantics is None else semantics.vectors,
-        parts.mixing,
-        batch_size=batch_size,
-        n_neighbors=options["n_neighbors"],
-        normalization=options["normalization"],
-        device=device,
-        slices=slices,
-    )
-    z = encode(module, batches)
+
+    def attempt(batch_size: int) -> np.ndarray:
+        batches = Batches(
+            expression,
+            spatial,
+            projected,
+            None if semantics is None else semantics.vectors,
+            parts.mixing,
+            batch_size=batch_size,
+            n_neighbors=options["n_neighbors"],
+            normalization=options["normalization"],
+            device=device,
+            slices=slices,
+        )
+        return encode(module, batches)
+
+    z = shrinking(attempt, batch_size, adata.n_obs)
     for _ in range(options["readout_hops"]):
         z = average @ z
     return parts.rotation(z)

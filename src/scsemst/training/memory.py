@@ -52,8 +52,7 @@ def shrinking(
                 raise
         # Not in the handler: its exception holds on to what filled the memory
         warnings.warn(
-            f"The device has too little memory for batches of {size} spots: training starts again with "
-            f"batch_size={smaller}.",
+            f"The device has too little memory for batches of {size} spots: it starts again with batch_size={smaller}.",
             stacklevel=2,
         )
         torch.cuda.empty_cache()

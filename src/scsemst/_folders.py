@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = ["Format", "as_folder", "read_folder", "remove_folder", "write_file", "write_folder"]
+
+_HOUR = 3600
 
 
 class Format(NamedTuple):
@@ -65,6 +68,9 @@ def write_folder(folder: Path, format: Format, info: Mapping[str, Any], tensors:
     for old in _weights(folder, format):
         if old.name != name:
             old.unlink(missing_ok=True)
+    for part in _unfinished(folder, format):  # of processes that were killed; a young one may be another's at work
+        if time.time() - part.stat().st_mtime > _HOUR:
+            part.unlink(missing_ok=True)
 
 
 def read_folder(folder: Path, format: Format) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -84,8 +90,7 @@ def read_folder(folder: Path, format: Format) -> tuple[dict[str, Any], dict[str,
 def remove_folder(folder: Path, format: Format) -> None:
     """Remove what :func:`write_folder` wrote, and the folder if that leaves it empty."""
     (folder / format.config).unlink(missing_ok=True)
-    unfinished = [p for name in (format.config, format.noun) for p in folder.glob(f".{name}-*.part")]
-    for path in [*_weights(folder, format), *unfinished]:
+    for path in [*_weights(folder, format), *_unfinished(folder, format)]:
         path.unlink(missing_ok=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
@@ -105,7 +110,7 @@ def require_ours(folder: Path, format: Format) -> None:
     path = folder / format.config
     try:
         found = json.loads(path.read_text("utf-8")) if path.exists() else {"format": format.name}
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or found.get("format") != format.name:
         raise ValueError(
@@ -127,6 +132,10 @@ def write_file(path: Path, content: bytes) -> None:
             raise
 
 
+def _unfinished(folder: Path, format: Format) -> list[Path]:
+    return [path for name in (format.config, format.noun) for path in folder.glob(f".{name}-*.part")]
+
+
 def _weights(folder: Path, format: Format) -> Iterator[Path]:
     if folder.is_dir():
         yield from [path for path in folder.iterdir() if format.is_weights(path.name)]
@@ -140,7 +149,7 @@ def _read_config(folder: Path, format: Format) -> dict[str, Any]:
         raise FileNotFoundError(f"{str(folder)!r} has no {format.noun} ({format.config} is missing). {format.fix}")
     try:
         config = json.loads(path.read_text("utf-8"))
-    except ValueError as error:  # of JSON and of Unicode
+    except (ValueError, RecursionError) as error:  # of JSON and of Unicode
         raise ValueError(f"{str(path)!r} is damaged: {error}. {format.fix}") from error
     if not isinstance(config, dict) or config.get("format") != format.name:
         raise ValueError(f"{str(path)!r} is not of a scsemst {format.noun}. {format.fix}")

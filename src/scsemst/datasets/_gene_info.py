@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Literal
 
 from scsemst._checks import require_in
@@ -89,6 +90,6 @@ def _read(file: str, columns: list[str], *, update: bool) -> pd.DataFrame:
     try:
         # A lone "-" is how NCBI leaves a field empty; quotes are part of the text.
         table = pd.read_csv(path, sep="\t", usecols=columns, dtype=str, quoting=3, na_values="-", keep_default_na=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{str(path)!r} is not the file of NCBI Gene ({error}). Pass update=True.") from error
     return table[columns].fillna("")

@@ -85,7 +85,9 @@ class EmbeddingCache:
                 return
             if rows:
                 positions = np.array([keys[key] for key, _ in rows])
-                yield positions, np.frombuffer(b"".join(v for _, v in rows), np.float32).reshape(len(rows), -1)
+                vectors = np.frombuffer(b"".join(v for _, v in rows), np.float32).reshape(len(rows), -1)
+                sound = np.isfinite(vectors).all(axis=1)
+                yield positions[sound], vectors[sound]
 
     def write(self, encoder: str, texts: Sequence[str], vectors: np.ndarray) -> None:
         """Keep the vectors of `texts`, shape `(len(texts), d)`: all of them or, with a warning, none."""
@@ -116,8 +118,7 @@ class EmbeddingCache:
             return CacheInfo(self.path, 0, self.max_bytes, {})
         query = "SELECT name, count(vectors.encoder) FROM encoders LEFT JOIN vectors ON encoder = id GROUP BY name"
         try:
-            with closing(self._connect(write=False)) as connection:
-                counts = dict(connection.execute(query).fetchall())
+            counts = dict(self._query(query))
         except sqlite3.DatabaseError as error:
             raise ValueError(
                 f"{str(self.path)!r} cannot be read ({error}). `scsemst cache clear` removes it."
@@ -151,15 +152,26 @@ class EmbeddingCache:
                 raise
         return connection
 
+    def _query(self, query: str, values: Sequence[object] = ()) -> list[tuple]:
+        try:
+            with closing(self._connect(write=False)) as connection:
+                return connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError:
+            # A writer that was killed leaves a journal behind, and who may only read may not roll it back
+            with closing(self._connect()) as connection:
+                return connection.execute(query, values).fetchall()
+
     def _read_chunk(self, encoder: str, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
         marks = ",".join("?" * len(keys))
         query = (
             f"SELECT text, vector, used FROM vectors JOIN encoders ON encoder = id WHERE name = ? AND text IN ({marks})"
         )
-        with closing(self._connect(write=False)) as connection:
-            rows = connection.execute(query, (encoder, *keys)).fetchall()
+        rows = self._query(query, (encoder, *keys))
+        # A file of strangers can hold anything: what is no vector, or not as long as the others, is computed anew
+        rows = [row for row in rows if isinstance(row[1], bytes) and row[1] and len(row[1]) % 4 == 0]
+        rows = [row for row in rows if len(row[1]) == len(rows[0][1])]
         now = int(time.time())
-        if any(now - used > _DAY for *_, used in rows):
+        if any(isinstance(used, int) and now - used > _DAY for *_, used in rows):
             self._touch(encoder, keys, now)
         return [(key, vector) for key, vector, _ in rows]
 

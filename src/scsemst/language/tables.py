@@ -68,7 +68,15 @@ def read_table(model: pd.DataFrame | Mapping | str | Path, *, allow_pickle: bool
     source = f"{type(model).__name__} passed as model="
     if isinstance(model, (str, Path)):
         source = str(model)
-        model = _read_file(Path(model).expanduser(), allow_pickle=allow_pickle)
+        path = Path(model).expanduser()
+        _require_readable(path, allow_pickle=allow_pickle)
+        try:
+            model = _read_file(path)
+        except Exception as error:
+            raise ValueError(
+                f"{source} cannot be read as a table of gene vectors ({type(error).__name__}: {error}). Save it again, as "
+                ".parquet, .csv.gz or .npz."
+            ) from error
     if isinstance(model, pd.DataFrame):
         names, vectors = _from_frame(model, source)
     elif isinstance(model, Mapping):
@@ -107,16 +115,19 @@ def match_keys(names: Sequence[str], keys: Sequence[str], organism: str | None) 
     return rows
 
 
-def _read_file(path: Path, *, allow_pickle: bool) -> object:
+def _require_readable(path: Path, *, allow_pickle: bool) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"model={str(path)!r} names a table of gene vectors, but there is no such file.")
+    if path.name.lower().endswith(_PICKLES) and not allow_pickle:
+        raise ValueError(
+            f"{path} is a pickle, and reading a pickle can run any code its author put there. "
+            "Pass allow_pickle=True if you trust it, or save the vectors as .parquet, .csv.gz or .npz."
+        )
+
+
+def _read_file(path: Path) -> object:
     name = path.name.lower()
     if name.endswith(_PICKLES):
-        if not allow_pickle:
-            raise ValueError(
-                f"{path} is a pickle, and reading a pickle can run any code its author put there. "
-                "Pass allow_pickle=True if you trust it, or save the vectors as .parquet, .csv.gz or .npz."
-            )
         with path.open("rb") as file:
             return pickle.load(file)
     if name.endswith(".parquet"):
@@ -131,13 +142,8 @@ def _read_file(path: Path, *, allow_pickle: bool) -> object:
 
 
 def _read_npz(path: Path) -> object:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except ValueError as error:
-        raise ValueError(
-            f"{path} holds Python objects, which are stored as pickle. Save names as text: names.astype(str)."
-        ) from error
+    with np.load(path, allow_pickle=False) as archive:  # a pickle inside is refused
+        arrays = {key: archive[key] for key in archive.files}
     names = [array for array in arrays.values() if array.ndim == 1 and array.dtype.kind in "US"]
     matrices = [array for array in arrays.values() if array.ndim == 2 and array.dtype.kind in "fiu"]
     if len(names) == 1 and len(matrices) == 1:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scsemst._checks import require_in, require_integer, require_string
 from scsemst._folders import Format, as_folder, read_folder, write_folder
+from scsemst.training.model import LIKELIHOODS
 
 from .genes import GeneSpace
 from .modules import build_module, describe_module
@@ -55,7 +57,7 @@ def load_parts(folder: str | Path) -> Parts:
     config, tensors = read_folder(as_folder(folder), MODEL)
     try:
         return _assemble(config, tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+    except Exception as error:
         reason = " ".join(str(error).split())  # torch lists what is missing over several lines
         raise ValueError(f"The model in {str(folder)!r} is damaged: {reason}. {MODEL.fix}") from error
 
@@ -81,11 +83,16 @@ def _assemble(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> Parts:
     module = build_module(config["module"])
     prefix = "module."
     state = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
-    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in state.items()})
+    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in state.items()}, assign=True)
+    if not all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in module.parameters()):
+        raise ValueError("some weights are no finite numbers in single precision")
     genes = GeneSpace(config["genes"], *(tensors.pop(f"genes.{name}") for name in ("share", "columns", "means")))
     n_genes = len(genes.columns)
     if len(genes.share) != len(genes.names) or n_genes != config["module"]["in_channels"]:
         raise ValueError("the numbers of genes differ")
+    n_readouts = require_integer(config["n_readouts"], name="n_readouts", minimum=0, maximum=100)
+    if config["space"] is not None:
+        require_string(config["space"], name="space")
     mixing = None
     if "mixing.data" in tensors:
         arrays = tuple(tensors.pop(f"mixing.{name}") for name in ("data", "indices", "indptr"))
@@ -96,12 +103,25 @@ def _assemble(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> Parts:
         loadings=tensors.pop("loadings", None),
         mixing=mixing,
         rotation=Rotation(tensors.pop("rotation.center"), tensors.pop("rotation.axes")),
-        readout=[_linear(tensors, f"readout.{i}") for i in range(config["n_readouts"])],
+        readout=[_linear(tensors, f"readout.{i}") for i in range(n_readouts)],
         transfer=_linear(tensors, "transfer") if "transfer.weight" in tensors else None,
         space=config["space"],
-        options=config["options"],
+        options=_checked(config["options"]),
         record=_with_arrays(config["record"]),
     )
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of training, or raise unless each is what training could have had."""
+    require_in(options["likelihood"], LIKELIHOODS, name="likelihood")
+    require_in(options["normalization"], ("row", "sym"), name="normalization")
+    for name, minimum in {"n_top_genes": 1, "n_neighbors": 1, "semantic_hops": 0, "readout_hops": 0}.items():
+        require_integer(options[name], name=name, minimum=minimum)
+    if options["batch_size"] is not None:
+        require_integer(options["batch_size"], name="batch_size", minimum=1)
+    if options["semantics_key"] is not None:
+        require_string(options["semantics_key"], name="semantics_key")
+    return options
 
 
 def _linear(tensors: dict[str, np.ndarray], name: str) -> Linear:

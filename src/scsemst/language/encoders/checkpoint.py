@@ -149,7 +149,7 @@ class Checkpoint:
         source = self.name if self.folder is None else str(self.folder)
         try:
             return auto.from_pretrained(source, trust_remote_code=self.trust_remote_code, **options)
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except Exception as error:
             if "trust_remote_code" in str(error):
                 raise ValueError(
                     f"{source!r} brings its own code. Pass trust_remote_code=True only if you trust where it came from."

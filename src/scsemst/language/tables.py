@@ -75,7 +75,7 @@ def read_table(model: pd.DataFrame | Mapping | str | Path, *, allow_pickle: bool
         except Exception as error:
             raise ValueError(
                 f"{source} cannot be read as a table of gene vectors ({type(error).__name__}: {error}). Save it again, as "
-                ".parquet, .csv.gz or .npz."
+                ".parquet, .csv.gz or .npz; names in a .npz as text: names.astype(str)."
             ) from error
     if isinstance(model, pd.DataFrame):
         names, vectors = _from_frame(model, source)

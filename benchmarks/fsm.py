@@ -35,6 +35,8 @@ MODELS = {
     "DGI": ("deep_graph_infomax", {}),
     "GAT autoencoder": ("gat_autoencoder", {}),
     "tl.modulate of NMF": ("modulate", {}),
+    "tl.modulate of CellCharter": ("cellcharter_embedding", {}),
+    "tl.modulate of GraphST": ("graphst_embedding", {}),
 }
 
 

@@ -26,6 +26,8 @@ CALLS = {
     "DGI": ("deep_graph_infomax", {}),
     "GAT": ("gat_autoencoder", {}),
     "modulate": ("modulate", {}),
+    "CellCharter": ("cellcharter_embedding", {}),
+    "GraphST": ("graphst_embedding", {"n_epochs_graphst": 15}),
 }
 
 

@@ -1,0 +1,35 @@
+"""FSM for GraphST (Long et al., 2023): its embedding, modulated by `tl.modulate`.
+
+GraphST gives spots × genes, of which its own clustering reads 20 principal components; so does this. It holds several
+arrays of spots × spots: a few thousand spots are its limit. It seeds the global random state.
+"""
+
+from __future__ import annotations
+
+import scanpy as sc
+import torch
+from anndata import AnnData
+from GraphST.GraphST import GraphST
+from numpy import ndarray
+
+import scsemst
+
+
+def embed(
+    adata: AnnData, *, semantics_key: str | None, epochs=100, n_epochs_graphst=600, n_latent=20, seed=0
+) -> ndarray:
+    """Return the embedding, shape `(n_obs, n_latent)`; needs raw counts, coordinates and the semantics."""
+    given = adata.copy()
+    if given.n_vars <= 3000:  # GraphST's preprocessing without its choice of 3000 genes
+        given.var["highly_variable"] = True
+        sc.pp.normalize_total(given, target_sum=1e4)
+        sc.pp.log1p(given)
+        sc.pp.scale(given, zero_center=False, max_value=10)
+    model = GraphST(given, device=torch.device("cpu"), epochs=n_epochs_graphst, random_seed=seed)
+    model.adj = model.adj.to_sparse()  # the same product without its zeros
+    emb = model.train().obsm["emb"]
+    adata.obsm["X_graphst"] = sc.pp.pca(emb, n_comps=min(n_latent, *(n - 1 for n in emb.shape)), random_state=0)
+    if semantics_key is None:
+        return adata.obsm["X_graphst"]
+    scsemst.tl.modulate(adata, "X_graphst", semantics_key=semantics_key, epochs=epochs, rng=seed, progress=False)
+    return adata.obsm["X_graphst_semst"]

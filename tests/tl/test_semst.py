@@ -73,11 +73,21 @@ def test_record(corner: AnnData, tmp_path):
     assert record["params"]["n_domains"] == 4
     assert record["params"]["rng"] == 0
     assert record["semantics"]["organism"] == "human"
+    assert record["semantics"]["table_hash"] == corner.uns["X_gene_semantics"]["table_hash"]
     assert len(record["history"]["epoch"]) == record["stopped_epoch"] == 3
     assert record["versions"]["scsemst"] == scsemst.__version__
     result.write_h5ad(tmp_path / "slice.h5ad")
     back = sc.read_h5ad(tmp_path / "slice.h5ad")
     assert back.uns["semst"]["params"]["preset"] == "default"
+
+
+def test_semantics_of_unknown_source_are_recorded_by_a_hash(corner: AnnData):
+    del corner.uns["X_gene_semantics"]
+    first, second = (run(corner, n_domains=None, epochs=1).uns["semst"]["semantics"] for _ in range(2))
+    assert first == second
+    corner.obsm["X_gene_semantics"][0, 0] += 1
+    third = run(corner, n_domains=None, epochs=1).uns["semst"]["semantics"]
+    assert third["vectors_hash"] != first["vectors_hash"]
 
 
 def test_a_generator_is_recorded_by_its_state(corner: AnnData):

@@ -131,7 +131,7 @@ def semst(
     `adata.obs[key_added]` : :class:`pandas.Categorical`
         Domain of each spot: "0", "1", … by decreasing size; only with `n_domains`.
     `adata.uns[key_added]` : :class:`dict`
-        `"params"`, `"history"` (objective and terms per epoch), `"versions"`, the provenance of the `"semantics"`, the
+        `"params"`, `"history"` (objective and terms per epoch), `"versions"`, provenance and hash of the `"semantics"`, the
         modulation's weights in `"fsm"`, with `batch_key` names and sizes of the `"batches"` and the share of the
         graph's edges between them, and with `n_domains="auto"` the number found in `"n_domains"`. With a
         generator as `rng`, `"params"` has its state before the run, as JSON.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run_record", "seed_record"]
 
+_PACKAGES = ("scsemst", "torch", "scanpy", "squidpy", "anndata", "numpy", "scipy", "scikit-learn")
+
 
 def run_record(adata: AnnData, params: dict[str, Any], history: History, semantics_key: str | None) -> dict[str, Any]:
     """Return parameters, history, versions and semantics of a run, in types that h5ad can store."""
@@ -25,12 +28,23 @@ def run_record(adata: AnnData, params: dict[str, Any], history: History, semanti
         "history": history.to_dict(),
         "stopped_epoch": history.stopped_epoch,
         "converged": history.converged,
-        "versions": {name: version(name) for name in ("scsemst", "torch", "scanpy", "squidpy", "anndata", "numpy")},
+        "versions": {name: version(name) for name in _PACKAGES},
     }
-    provenance = adata.uns.get(semantics_key) if semantics_key is not None else None
-    if isinstance(provenance, dict):
-        record["semantics"] = dict(provenance)
+    if params.get("integrate") == "harmony":
+        record["versions"]["harmonypy"] = version("harmonypy")
+    if semantics_key is not None:
+        provenance = adata.uns.get(semantics_key)
+        known = dict(provenance) if isinstance(provenance, dict) else {}
+        record["semantics"] = {**known, "vectors_hash": _digest(adata.obsm[semantics_key])}
     return record
+
+
+def _digest(vectors: Any) -> str:
+    """Return a short hash of spot vectors, of where they came from nothing may be known; block by block, as on disk."""
+    digest = hashlib.sha256(repr(vectors.shape).encode())
+    for i in range(0, vectors.shape[0], 16_384):
+        digest.update(np.ascontiguousarray(np.asarray(vectors[i : i + 16_384], dtype=np.float32)).data)
+    return digest.hexdigest()[:16]
 
 
 def seed_record(rng: Seed, generator: np.random.Generator) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def test_writers(prepared: AnnData, name: str, shape: dict[str, Any]):
 
 @pytest.mark.parametrize("name", PLOTS)
 @settings(PROFILE, max_examples=N_EXAMPLES or 3)
-@given(shape=shapes.filter(lambda shape: "dask" not in shape["matrix"]))
+@given(shape=shapes)
 def test_plots(prepared: AnnData, name: str, shape: dict[str, Any]):
     adata = build(prepared, shape)
     before = snapshot(adata)

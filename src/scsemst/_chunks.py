@@ -12,7 +12,7 @@ from ._checks import require_finite, require_nonnegative
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["in_memory", "row_blocks", "take_rows"]
+__all__ = ["in_memory", "row_blocks", "take_rows", "whole"]
 
 _CHUNK_VALUES = 2**24
 """Values per chunk were it dense: bounds the memory whatever the shape."""
@@ -59,6 +59,12 @@ def row_blocks(
         if nonnegative:
             require_nonnegative(block, name=name)
         yield rows, block
+
+
+def whole(x: Any, *, name: str, nonnegative: bool = True) -> sparse.csr_matrix:
+    """Return a matrix of any kind as CSR in memory, checked as by :func:`row_blocks`."""
+    blocks = [sparse.csr_matrix(block) for _, block in row_blocks(x, name=name, nonnegative=nonnegative)]
+    return sparse.csr_matrix(sparse.vstack(blocks))
 
 
 def take_rows(x: Any, rows: np.ndarray) -> sparse.csr_matrix:

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -115,6 +116,27 @@ def test_survives_kill_at_any_moment(tmp_path: Path):
         assert assert_whole(tmp_path) >= 50
     EmbeddingCache(tmp_path).write("encoder", ["after"], np.ones((1, 8)))
     assert "after" in read_all(EmbeddingCache(tmp_path), "encoder", ["after"])
+
+
+def test_reads_after_a_writer_was_killed_in_the_midst_of_a_transaction(tmp_path: Path):
+    cache = EmbeddingCache(tmp_path)
+    texts = [f"gene {i}" for i in range(2000)]
+    cache.write("encoder", texts, np.ones((2000, 64)))
+    script = f"""
+import os, signal, sqlite3
+connection = sqlite3.connect({str(cache.path)!r})
+connection.execute("PRAGMA cache_size = 5")  # pages go to the file before the transaction ends
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE vectors SET vector = zeroblob(256)")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
+    assert list(tmp_path.glob("*-journal")), "half a transaction is in the file"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = read_all(EmbeddingCache(tmp_path), "encoder", texts)
+    assert len(found) == 2000
+    assert all((vector == 1).all() for vector in found.values())
 
 
 def test_two_processes_at_once(tmp_path: Path):

@@ -178,6 +178,41 @@ def test_the_key_shows_nowhere(
     assert KEY.encode() not in cache.path.read_bytes()
 
 
+def test_the_key_does_not_get_into_adata(server: Server, vectors: dict[str, np.ndarray], tmp_path: Path):
+    import anndata as ad
+    import pandas as pd
+
+    import scsemst
+
+    texts = pd.DataFrame({"text": TEXTS[:4]}, index=["GFAP", "MBP", "SNAP25", "PVALB"])
+    adata = ad.AnnData(np.eye(4, dtype=np.float32) + 1, var=pd.DataFrame(index=texts.index))
+    host = server.base_url.removeprefix("http://")
+    address = f"http://{KEY}:{KEY}@{host}?key={KEY}#{KEY}"
+    scsemst.pp.gene_semantics(adata, model="minilm", base_url=address, texts=texts, template="{text}")
+    adata.write_h5ad(tmp_path / "adata.h5ad")
+    assert KEY not in str(adata.uns)
+    assert KEY.encode() not in (tmp_path / "adata.h5ad").read_bytes()
+    assert adata.uns["X_gene_semantics"]["model"].startswith("endpoint:http://127.0.0.1")
+
+
+@pytest.mark.parametrize("spoilt", [f"{KEY}\n{KEY}", KEY + "\u00e9", f"{KEY} {KEY}"])
+def test_a_key_that_no_header_can_hold(
+    spoilt: str,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+):
+    """The client's own log would quote the header."""
+    import traceback
+
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("OPENAI_API_KEY", spoilt)
+    with pytest.raises(ValueError, match="OPENAI_API_KEY holds spaces or characters") as caught:
+        encoder(server, max_retries=0).encode(TEXTS[:2])
+    assert KEY not in "".join(traceback.format_exception(caught.value)) + caplog.text + "".join(capfd.readouterr())
+
+
 def test_address_in_messages_has_no_credentials():
     address = "http://user:secret@127.0.0.1:9/v1?key=secret"
     unreachable = EndpointEncoder("minilm", base_url=address, max_retries=0, timeout=1)

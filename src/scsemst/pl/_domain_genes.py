@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _keys
-from .._checks import expression, require_finite, require_in, require_integer, require_nonnegative
+from .._checks import expression, require_in, require_integer, require_nonnegative
+from .._chunks import whole
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -90,18 +91,16 @@ def domain_genes(
     adata = get_table(adata, table_key)
     require_in(method, ("logreg", "t-test", "t-test_overestim_var", "wilcoxon"), name="method")
     labels = pd.Series(categories(adata, key), index=adata.obs_names)
-    x = expression(adata, layer)
+    name = f"adata.layers[{layer!r}]" if layer else "adata.X"
+    x = whole(expression(adata, layer), name=name, nonnegative=False)
     n_genes = require_integer(n_genes, name="n_genes", minimum=1, maximum=adata.n_vars)
     sizes = labels.value_counts()
     several = labels.isin(sizes.index[sizes > 1]).to_numpy()
     if (sizes > 1).sum() < 2:
         raise ValueError(f"adata.obs[{key!r}] has fewer than two domains of at least two spots: no markers to find.")
-    kept = ad.AnnData(x[several].copy(), obs=pd.DataFrame({key: labels[several].cat.remove_unused_categories()}))
+    kept = ad.AnnData(x[several], obs=pd.DataFrame({key: labels[several].cat.remove_unused_categories()}))
     kept.var_names = adata.var_names
-    name = f"adata.layers[{layer!r}]" if layer else "adata.X"
-    require_finite(kept.X, name=name)
-    stored = kept.X.data if hasattr(kept.X, "indptr") else kept.X
-    if np.array_equal(stored, np.rint(stored)):
+    if np.array_equal(kept.X.data, np.rint(kept.X.data)):
         require_nonnegative(kept.X, name=name)
         sc.pp.normalize_total(kept, target_sum=1e4)
         sc.pp.log1p(kept)

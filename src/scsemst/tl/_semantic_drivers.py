@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from .. import _keys
 from .._checks import expression, features, require_integer, require_key, require_string
 from .._checks import labels as _labels
-from .._chunks import row_blocks
+from .._chunks import whole
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -117,8 +116,7 @@ def semantic_drivers(
     spots = features(adata, semantics_key, fix=fix)
     vectors = np.asarray(require_key(adata, "varm", semantics_key, fix=fix), dtype=np.float64)
     made = require_key(adata, "uns", semantics_key, fix=fix)["params"]
-    blocks = row_blocks(expression(adata, made.get("layer")), name="The expression")
-    x = sparse.vstack([sparse.csr_matrix(block) for _, block in blocks], format="csr")
+    x = whole(expression(adata, made.get("layer")), name="The expression")
 
     target_sum = made.get("target_sum")
     weights = spot_weights(x, vectors, spots, target_sum=target_sum, name=semantics_key, slices=modulator.slices)

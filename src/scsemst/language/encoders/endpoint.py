@@ -112,7 +112,11 @@ class EndpointEncoder(Encoder):
         except ImportError as error:
             raise ImportError("An endpoint needs the openai client: pip install 'scsemst[endpoint]'.") from error
         # Servers of one's own ask for no key, but the client wants one.
-        key = os.environ.get(self.api_key_env) or "none"
+        key = self._key() or "none"
+        if not (key.isascii() and key.isprintable() and " " not in key):  # the client would quote it in its log
+            raise ValueError(
+                f"The environment variable {self.api_key_env} holds spaces or characters that no key has. Set it again."
+            )
         return openai.OpenAI(base_url=self.base_url, api_key=key, timeout=self.timeout, max_retries=self.max_retries)
 
     def _request(self, client: Any, texts: list[str]) -> np.ndarray:
@@ -162,8 +166,11 @@ class EndpointEncoder(Encoder):
         vectors = np.array([item.embedding for item in data], dtype=np.float32)
         return require_vectors(vectors, name=self.id, fix="Check the server's model and precision.")
 
+    def _key(self) -> str:
+        return os.environ.get(self.api_key_env, "").strip()
+
     def _redact(self, message: str) -> str:
-        key = os.environ.get(self.api_key_env)
+        key = self._key()
         return message.replace(key, "***") if key else message
 
 

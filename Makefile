@@ -53,6 +53,7 @@ tutorials: $(DOCS_INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/uv tool run ruff check
 	$(BIN)/uv tool run ruff format --check
+	$(BIN)/uv tool run mypy --python-executable $(BIN)/python
 	$(BIN)/uv tool run zizmor --offline --no-progress --quiet .github/workflows
 
 clean:

@@ -116,7 +116,8 @@ def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_
         world.wait()  # no process reads any more
         if world.leads:
             write(adata, done, key)
-            adata.uns[key]["processes"] = {"parts_per_step": per_step, **done.trained.held}
+            trained: Any = done.trained  # of `train_shared`
+            adata.uns[key]["processes"] = {"parts_per_step": per_step, **trained.held}
             with h5py.File(path, "r+") as file:
                 write_results(file, adata, key)
 

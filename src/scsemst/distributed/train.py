@@ -90,7 +90,7 @@ def train_shared(
     """
     spatial = spatial_graph(adata, neighbors_key)
     average = averaging_operator(spatial)
-    checked = {"semantics_key": semantics_key, "checkpoint": checkpoint_dir is not None}
+    checked: dict[str, Any] = {"semantics_key": semantics_key, "checkpoint": checkpoint_dir is not None}
     settings = {"batch_size": batch_size, "precision": precision, "parts_per_step": parts_per_step}
     begun = _begin(adata, preset, spatial, layer, rng, settings, **checked, **options) if world.leads else ({}, {})
     info, arrays = world.share(*begun)
@@ -123,7 +123,7 @@ def train_shared(
         )
 
     n_steps = max(map(len, slots))
-    loop = {"epochs": enough_epochs(preset.epochs, n_steps), "rng": rng, "checkpoint": checkpoint}
+    loop: dict[str, Any] = {"epochs": enough_epochs(preset.epochs, n_steps), "rng": rng, "checkpoint": checkpoint}
     history = optimize(model, optimizer(model, preset), gradient, n_steps, **loop, progress=progress and world.leads)
     latent = world.sum(encode(model, batches, precision, parts=mine))
     for _ in range(preset.readout_hops):

@@ -146,7 +146,7 @@ def standardize(vectors: np.ndarray) -> np.ndarray:
     return (centred / length if length > 0 else centred).astype(np.float32)
 
 
-def _encoder(model: str | Path | Encoder, **options: Any) -> Encoder:
+def _encoder(model: object, **options: Any) -> Encoder:
     from .encoders import Encoder, get_encoder
 
     if isinstance(model, Encoder):

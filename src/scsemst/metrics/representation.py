@@ -121,20 +121,20 @@ def spatial_probe(
     from sklearn.preprocessing import StandardScaler
 
     generator = as_generator(rng)
-    z, coords = matrix(z, name="z"), matrix(coords, name="coords")
-    if len(coords) != len(z):
-        raise ValueError(f"z has {len(z)} rows, coords {len(coords)}: pass both for the same spots.")
-    codes, z, coords = (*labelled(labels, rows=z, name="z"), labelled(labels, rows=coords)[1])
+    x, places = matrix(z, name="z"), matrix(coords, name="coords")
+    if len(places) != len(x):
+        raise ValueError(f"z has {len(x)} rows, coords {len(places)}: pass both for the same spots.")
+    codes, x, places = (*labelled(labels, rows=x, name="z"), labelled(labels, rows=places)[1])
     rows = sample(len(codes), n_max, generator)
-    codes, z, coords = codes[rows], z[rows], coords[rows]
+    codes, x, places = codes[rows], x[rows], places[rows]
     n_folds = require_integer(n_folds, name="n_folds", minimum=2)
     n_blocks = require_integer(n_blocks, name="n_blocks", minimum=n_folds, maximum=len(codes))
 
-    blocks = KMeans(n_blocks, n_init=5, random_state=int(generator.integers(2**31))).fit_predict(coords)
+    blocks = KMeans(n_blocks, n_init=5, random_state=int(generator.integers(2**31))).fit_predict(places)
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(generator.integers(2**31)))
     predicted = np.empty_like(codes)
-    for train, test in folds.split(z, codes, blocks):
+    for train, test in folds.split(x, codes, blocks):
         several = len(np.unique(codes[train])) > 1
         probe = LogisticRegression(max_iter=1000) if several else DummyClassifier()
-        predicted[test] = make_pipeline(StandardScaler(), probe).fit(z[train], codes[train]).predict(z[test])
+        predicted[test] = make_pipeline(StandardScaler(), probe).fit(x[train], codes[train]).predict(x[test])
     return float(balanced_accuracy_score(codes, predicted))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +94,7 @@ class SemST(nn.Module):
         view_channels = hidden_channels if view_channels is None else view_channels
         width = view_channels * (2 if feature_view else 1)
         sizes = (in_channels, hidden_channels, view_channels)
-        options = {"activation": activation, "n_batches": n_batches}
+        options: dict[str, Any] = {"activation": activation, "n_batches": n_batches}
         self.spatial_view = GraphEncoder(*sizes, **options)
         self.feature_view = GraphEncoder(*sizes, **options) if feature_view else None
         self.fsm = None if semantic_channels is None else FSM(width, semantic_channels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -58,8 +58,9 @@ def adapted(parts: Parts, expression: AlignedExpression | Any, slices: Slices | 
 def _biases(
     view: GraphEncoder, parts: Parts, slices: Slices, here: torch.Tensor, fill: torch.Tensor | None
 ) -> torch.Tensor:
-    weight, own = view.first.weight, view.batch_bias
-    centred = (_mixed(parts, parts.genes.means) @ weight + own).mean(dim=0) - here @ weight
+    weight, own = view.first.weight, cast("torch.Tensor", view.batch_bias)
+    means = cast("torch.Tensor", _mixed(parts, parts.genes.means))
+    centred = (means @ weight + own).mean(dim=0) - here @ weight
     filled = own if fill is None else own + fill @ weight
     known = {name: i for i, name in enumerate(parts.options["batches"])}
     return torch.stack([filled[known[name]] if name in known else centred[i] for i, name in enumerate(slices.names)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -106,7 +106,7 @@ def gene_space(
 
 def mean_expression(expression: Expression | AlignedExpression, slices: Slices | None) -> np.ndarray:
     """Return the mean of what the encoder reads, shape `(n_genes,)` or, of several slices, `(n_slices, n_genes)`."""
-    total = 0.0
+    total: Any = 0.0
     for spots in _spots(expression):
         x = expression.rows(spots)[0]
         total = total + (

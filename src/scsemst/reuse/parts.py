@@ -21,7 +21,7 @@ from scsemst.training.start import project, start_components
 from scsemst.training.train import N_FEATURE_COMPONENTS, encode
 
 from .biases import adapted, slices_of
-from .genes import AlignedExpression, GeneSpace, gene_space
+from .genes import GeneSpace, gene_space
 from .readout import Linear, fit_readout
 from .semantic_space import embed, fit_transfer
 
@@ -137,7 +137,7 @@ def gather(
     )
     z = encode_slice(adata, parts, expression, neighbors_key=neighbors_key, device=torch.device("cpu"))
     parts = parts._replace(rotation=_rotation(z, run.trained.latent))
-    if run.labels is None:
+    if run.labels is None or parts.n_domains is None:
         return parts
     try:
         space = embed(
@@ -152,7 +152,7 @@ def gather(
 def encode_slice(
     adata: AnnData,
     parts: Parts,
-    expression: AlignedExpression | Any,
+    expression: Any,
     *,
     neighbors_key: str,
     device: torch.device,

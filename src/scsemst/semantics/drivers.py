@@ -136,8 +136,9 @@ def attribute(
             chosen[1 - part] = 0
             gradient = np.zeros(semantics.shape)
             gradient[rows] = _integrated_gradient(fsm, s[rows], chosen.view(-1), n_steps) / len(rows)
-            for _ in range(n_hops):
-                gradient = average.T @ gradient
+            if average is not None:
+                for _ in range(n_hops):
+                    gradient = average.T @ gradient
             parts.append((weights.transposed_product(gradient, filled) * vectors).sum(axis=1))
         found.append((parts[0], parts[1]))
     return found

@@ -87,9 +87,11 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
     vectors = features(adata, semantics_key, fix=_SEMANTICS).astype(np.float32)
     _require_same(vectors, fsm, record, adata.uns.get(semantics_key), f"adata.obsm[{semantics_key!r}]")
     n_hops = int(record["fsm"].get("n_hops", 0))
-    average = averaging_operator(spatial_graph(adata, record["params"]["neighbors_key"])) if n_hops else None
-    for _ in range(n_hops):
-        vectors = average @ vectors
+    average = None
+    if n_hops:
+        average = averaging_operator(spatial_graph(adata, record["params"]["neighbors_key"]))
+        for _ in range(n_hops):
+            vectors = average @ vectors
     slices = None
     if batch_key := record["params"].get("batch_key"):
         slices = codes_of(adata, batch_key).ordered(list(record["batches"]["names"]), f"adata.obs[{batch_key!r}]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,8 @@ class Batches(Sequence[Batch]):
     spatial: sparse.csr_matrix
     projected: np.ndarray | None
     """Principal components in which spots of like expression are found; no such graph without."""
-    semantics: np.ndarray | None
+    semantics: Any
+    """One row for each spot, an array or what is indexed like one; `None` without."""
     gene_mixing: sparse.csr_matrix | None
     batch_size: int
     n_neighbors: int
@@ -61,7 +63,7 @@ class Batches(Sequence[Batch]):
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, i: int) -> Batch:
+    def __getitem__(self, i: int) -> Batch:  # type: ignore[override]  # one at a time
         if not 0 <= i < len(self):
             raise IndexError(i)
         if self._only is not None:

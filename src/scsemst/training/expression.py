@@ -61,7 +61,9 @@ class Expression:
 
     def log_library(self, spots: np.ndarray) -> np.ndarray | None:
         """Return the natural log of the spots' totals, where the decoder explains counts."""
-        return np.log(self.library[spots]).astype(np.float32) if self.counts else None
+        if self.library is None or not self.counts:
+            return None
+        return np.log(self.library[spots]).astype(np.float32)
 
 
 def read_expression(

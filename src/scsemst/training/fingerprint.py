@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from anndata import AnnData
     from scipy import sparse
@@ -30,7 +30,7 @@ def fingerprint(
     spatial: sparse.csr_matrix,
     semantics: Iterable[np.ndarray] | None,
     preset: Preset,
-    generator: dict[str, Any],
+    generator: Mapping[str, Any],
     slices: Slices | None = None,
     **settings: Any,
 ) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -69,7 +69,8 @@ def fit(
         terms["loss"].backward()
         return {name: term.item() for name, term in terms.items()}, batch.core.stop
 
-    adam, options = optimizer(model, preset), {"epochs": epochs, "rng": rng, "progress": progress}
+    adam = optimizer(model, preset)
+    options: dict[str, Any] = {"epochs": epochs, "rng": rng, "progress": progress}
     try:
         return optimize(model, adam, gradient, len(batches), checkpoint=checkpoint, **options)
     except KeyboardInterrupt as error:

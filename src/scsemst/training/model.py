@@ -98,7 +98,7 @@ def start_decoder(likelihood: nn.Likelihood, expression: Expression, slices: Sli
     likelihood.heads["mean"].bias.copy_(torch.from_numpy(mean))
     if scale is not None:
         likelihood.per_gene["log_scale"].copy_(torch.from_numpy(scale))
-    if slices is None:
+    if slices is None or likelihood.batch_bias is None:
         return
     codes = slices.codes[spots]
     for i in np.unique(codes):
@@ -114,7 +114,7 @@ def _moments(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the log of each gene's share of the counts or, where there are none, its mean and log standard deviation."""
     mean = np.asarray(targets.mean(axis=0)).ravel()
-    if expression.counts:
+    if expression.counts and expression.library is not None:
         # A pseudocount of one: a gene may be absent from these spots
         return np.log((mean * spots.size + 1) / (expression.library[spots].sum() + 1)), None
     second_moment = np.asarray(targets.multiply(targets).mean(axis=0)).ravel()

@@ -149,8 +149,10 @@ def _batches(
         library = expression.log_library(rows)
         library = None if library is None else torch.from_numpy(library).to(device)
         observed = Observed(expression.rows(rows)[1]).to(device)
-        tensors = [torch.from_numpy(np.asarray(part[rows], dtype=np.float32)).to(device) for part in (z, semantics)]
-        batches.append(_Batch(*tensors, observed, library))
+        latent, meaning = (
+            torch.from_numpy(np.asarray(part[rows], dtype=np.float32)).to(device) for part in (z, semantics)
+        )
+        batches.append(_Batch(latent, meaning, observed, library))
     return batches
 
 

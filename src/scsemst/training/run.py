@@ -92,10 +92,10 @@ def run(
     trained = train(
         adata, preset, **settings, **rest, slices=slices, device=resolve_device(options["device"]), rng=generator
     )
-    if options["integrate"] is not None:
+    if options["integrate"] is not None and slices is not None:
         latent = principal_axes(harmonize(trained.latent, slices, generator))
         trained = dataclasses.replace(trained, latent=latent)
-    found, stability = n_domains, None
+    found, stability = (None if isinstance(n_domains, str) else n_domains), None
     if n_domains == "auto":
         stability = fit_stability(trained.latent, CANDIDATES, rng=generator, progress=options["progress"])
         found = stability.best
@@ -122,7 +122,7 @@ def run(
     if slices is not None:
         record["batches"] = {"names": slices.names, "n_spots": slices.sizes, "share_of_edges_between": share}
     modulation = None
-    if trained.semantics is not None:
+    if trained.semantics is not None and trained.model.fsm is not None:
         fsm, (vectors, standard) = trained.model.fsm, trained.semantics
         record["fsm"] = store_fsm(fsm, standard, n_hops=preset.semantic_hops)
         if options["store_modulation"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -137,7 +137,7 @@ def train(
             slices=slices,
         )
         epochs = enough_epochs(preset.epochs, len(batches))
-        options = {"precision": precision, "progress": progress, "checkpoint": checkpoint}
+        options: dict[str, Any] = {"precision": precision, "progress": progress, "checkpoint": checkpoint}
         history = fit(model, batches, preset, epochs=epochs, rng=rng, **options)
         latent = encode(model, batches, precision)
         for _ in range(preset.readout_hops):
@@ -175,6 +175,6 @@ def principal_axes(latent: np.ndarray) -> np.ndarray:
     return (centred @ axes).astype(np.float32)
 
 
-def override(preset: Preset, **values: object) -> Preset:
+def override(preset: Preset, **values: Any) -> Preset:
     """Return the preset with the values that are not `None` in their places."""
     return dataclasses.replace(preset, **{name: value for name, value in values.items() if value is not None})

@@ -35,3 +35,4 @@ def test_the_citation_is_of_this_version():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
     assert citation["version"] == project["version"]
     assert citation["license"] == project["license"]
+    assert f"version = {{{project['version']}}}" in (REPOSITORY / "docs" / "references.md").read_text("utf-8")

@@ -92,6 +92,11 @@ def run(group: str, way: str, seed: int) -> dict[str, object]:
     return {"group": group, "way": way, "seed": seed, "ari": ari, "lisi": lisi, "seconds": round(seconds, 1)}
 
 
+def spread(values: np.ndarray) -> str:
+    """Mean ± standard deviation over seeds."""
+    return f"{values.mean():.3f}" + (f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else "")
+
+
 def table(runs: list[dict[str, object]]) -> str:
     lines = ["| slices | run | ARI, mean over slices | ARI by slice | iLISI | seeds |", "| --- " * 6 + "|"]
     for group, names in GROUPS.items():
@@ -104,12 +109,8 @@ def table(runs: list[dict[str, object]]) -> str:
             means = ari.mean(axis=1)
             lisi = "–"
             if part[0]["lisi"] is not None:
-                values = np.array([row["lisi"] for row in part])
-                lisi = f"{values.mean():.3f} ± {values.std(ddof=1):.3f} of {len(names)}"
-            lines.append(
-                f"| {len(names)} × {group} | {title} | {means.mean():.3f} ± {means.std(ddof=1):.3f} | {by_slice} | {lisi} "
-                f"| {len(part)} |"
-            )
+                lisi = f"{spread(np.array([row['lisi'] for row in part]))} of {len(names)}"
+            lines.append(f"| {len(names)} × {group} | {title} | {spread(means)} | {by_slice} | {lisi} | {len(part)} |")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from scsemst.domains.consensus import consensus, fit_consensus
+from scsemst.domains.consensus import consensus, fit_consensus, fit_mixtures
 
 
 def test_errors_that_differ_cancel_out():
@@ -38,3 +38,9 @@ def test_representation_narrower_than_any_choice():
     labels = fit_consensus(z, 3, rng=0)
     assert adjusted_rand_score(np.repeat([0, 1, 2], 30), labels) == 1
     assert np.array_equal(labels, fit_consensus(z, 3, rng=0))
+
+
+def test_every_number_of_dimensions_up_to_all_of_them_votes():
+    z = np.random.default_rng(2).normal(size=(60, 5))
+    mixtures = fit_mixtures(z, 2, n_dimensions=(3, 5, 8), n_init=2)
+    assert [mixture.means.shape[1] for mixture in mixtures] == [3, 5]

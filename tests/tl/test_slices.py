@@ -131,7 +131,7 @@ def test_edges_between_slices_are_counted(pair: AnnData, caplog):
         result = scsemst.tl.semst(adata, batch_key="slice", **LATENT)
     share = result.uns["semst"]["batches"]["share_of_edges_between"]
     assert 0 < share < 1
-    assert f"{100 * share:.2g} % of the edges" in caplog.text
+    assert f"{100 * share:.3g} % of the edges" in caplog.text
     assert "library_key='slice'" in caplog.text
 
 

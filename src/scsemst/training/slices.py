@@ -119,7 +119,7 @@ def share_between(spatial: sparse.csr_matrix, slices: Slices, batch_key: str) ->
     share = float((slices.codes[rows] != slices.codes[columns]).mean())
     if share:
         log.warning(
-            "%.2g %% of the edges of the spatial graph join different slices. That is right for a stack of sections in three "
+            "%.3g %% of the edges of the spatial graph join different slices. That is right for a stack of sections in three "
             "dimensions; otherwise pass library_key=%r to the squidpy function that builds the graph.",
             100 * share,
             batch_key,

@@ -23,7 +23,7 @@ _PACKAGES = ("scsemst", "torch", "scanpy", "squidpy", "anndata", "numpy", "scipy
 
 def run_record(adata: AnnData, params: dict[str, Any], history: History, semantics_key: str | None) -> dict[str, Any]:
     """Return parameters, history, versions and semantics of a run, in types that h5ad can store."""
-    record = {
+    record: dict[str, Any] = {
         "params": {name: _storable(value) for name, value in params.items() if value is not None},
         "history": history.to_dict(),
         "stopped_epoch": history.stopped_epoch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from scsemst.domains.consensus import consensus, fit_consensus, fit_mixtures
+from scsemst.domains.consensus import _match, consensus, fit_consensus, fit_mixtures
 
 
 def test_errors_that_differ_cancel_out():
@@ -44,3 +44,10 @@ def test_every_number_of_dimensions_up_to_all_of_them_votes():
     z = np.random.default_rng(2).normal(size=(60, 5))
     mixtures = fit_mixtures(z, 2, n_dimensions=(3, 5, 8), n_init=2)
     assert [mixture.means.shape[1] for mixture in mixtures] == [3, 5]
+
+
+def test_domains_are_matched_by_what_they_share():
+    reference = np.array([0, 0, 0, 1, 1, 2, 2, 2])
+    labels = np.array([2, 2, 1, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(_match(labels, reference, 3), [1, 2, 0])
+    np.testing.assert_array_equal(consensus([reference, labels, reference], 3), [0, 0, 0, 2, 2, 1, 1, 1])

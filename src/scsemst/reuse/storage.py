@@ -90,6 +90,8 @@ def _assemble(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> Parts:
     n_genes = len(genes.columns)
     if len(genes.share) != len(genes.names) or n_genes != config["module"]["in_channels"]:
         raise ValueError("the numbers of genes differ")
+    if not all(isinstance(name, str) for name in genes.names):
+        raise TypeError("some genes have no name")
     n_readouts = require_integer(config["n_readouts"], name="n_readouts", minimum=0, maximum=100)
     if config["space"] is not None:
         require_string(config["space"], name="space")
@@ -119,8 +121,12 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
         require_integer(options[name], name=name, minimum=minimum)
     if options["batch_size"] is not None:
         require_integer(options["batch_size"], name="batch_size", minimum=1)
-    if options["semantics_key"] is not None:
-        require_string(options["semantics_key"], name="semantics_key")
+    for name in ("semantics_key", "batch_key"):
+        if options.get(name) is not None:
+            require_string(options[name], name=name)
+    for batch in options.get("batches") or ():
+        if not isinstance(batch, str):
+            raise TypeError(f"batches must be names, found {batch!r}")
     return options
 
 
@@ -130,4 +136,6 @@ def _linear(tensors: dict[str, np.ndarray], name: str) -> Linear:
 
 def _with_arrays(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record with its history as arrays, as training wrote it."""
+    if not isinstance(record.get("semantics", {}), dict):
+        raise TypeError("the record of the semantics is none")
     return {**record, "history": {name: np.asarray(values) for name, values in record["history"].items()}}

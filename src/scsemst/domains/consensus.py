@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .labels import size_order
-from .mixture import MixtureResult, fit_mixture
+from .mixture import MixtureResult, fit_nested
 
 if TYPE_CHECKING:
     from .._types import Seed
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["consensus", "fit_consensus", "fit_mixtures"]
 
 N_DIMENSIONS = (6, 8, 10, 12, 15, 18, 20)
+MIN_ROWS = 2  # per parameter of a mixture: with fewer, the likeliest one describes outliers
 
 
 def fit_consensus(
@@ -23,7 +24,7 @@ def fit_consensus(
     n_domains: int,
     *,
     n_dimensions: Sequence[int] = N_DIMENSIONS,
-    n_init: int = 30,
+    n_init: int | None = None,
     rng: Seed = 0,
 ) -> np.ndarray:
     """Cluster the leading dimensions of a representation, for several numbers of them, and vote.
@@ -38,9 +39,11 @@ def fit_consensus(
     n_domains
         Number of domains K.
     n_dimensions
-        Numbers of leading dimensions; those above `d` are left out, and `d` itself is tried if all are.
+        Numbers of leading dimensions; those above `d`, and those whose mixtures would have more than one parameter for
+        two rows, are left out. If all are, it is the smallest of them, or `d`.
     n_init
-        Starts of each mixture, see :func:`~scsemst.domains.mixture.fit_mixture`.
+        Starts of each mixture, see :func:`~scsemst.domains.mixture.fit_nested`; by default 30, up to 100 where rows are
+        so few that it costs little.
     rng
         Seed or generator.
 
@@ -57,13 +60,15 @@ def fit_mixtures(
     n_domains: int,
     *,
     n_dimensions: Sequence[int] = N_DIMENSIONS,
-    n_init: int = 30,
+    n_init: int | None = None,
     rng: Seed = 0,
 ) -> list[MixtureResult]:
     """Return the mixtures that :func:`fit_consensus` lets vote; parameters as there."""
-    rng = np.random.default_rng(rng)
-    sizes = [d for d in n_dimensions if d <= z.shape[1]] or [z.shape[1]]
-    return [fit_mixture(z[:, :d], n_domains, n_init=n_init, rng=rng) for d in sizes]
+    n, d_max = z.shape
+    n_init = int(np.clip(100_000 // max(n, 1), 30, 100)) if n_init is None else n_init
+    smallest = min(*n_dimensions, d_max)
+    fitting = [d for d in n_dimensions if d <= d_max and MIN_ROWS * (n_domains * d + d * (d + 1) / 2) <= n]
+    return fit_nested(z, n_domains, n_dimensions=fitting or [smallest], n_init=n_init, rng=rng)
 
 
 def consensus(labelings: Sequence[np.ndarray], n_domains: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,10 +14,10 @@ from .labels import size_order
 if TYPE_CHECKING:
     from .._types import Seed
 
-__all__ = ["MixtureResult", "fit_mixture"]
+__all__ = ["MixtureResult", "fit_mixture", "fit_nested"]
 
 RIDGE = 1e-6  # of the total variance; keeps the shared covariance invertible
-N_FINAL = 3  # starts that are carried to convergence on all rows
+N_ROUNDS = 4  # of exchange between mixtures; they rarely change after two
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ class _Fit(NamedTuple):
         return len(np.unique(self.labels)) == self.log_posterior.shape[1]
 
 
+class _Whitening(NamedTuple):
+    matrix: np.ndarray
+    inverse: np.ndarray
+    log_det: float
+
+
 def fit_mixture(
     z: np.ndarray,
     n_domains: int,
@@ -83,7 +90,7 @@ def fit_mixture(
     tol
         EM stops when the mean log-likelihood per row, in nats, changes by less.
     n_start
-        The starts are compared on at most this many random rows; the best ones go on with all rows.
+        The starts are compared on at most this many random rows; the best one goes on with all rows.
     rng
         Seed or generator.
 
@@ -111,56 +118,128 @@ def fit_mixture(
     >>> np.bincount(fit_mixture(z, 3).labels)
     array([30, 20, 10])
     """
-    from threadpoolctl import threadpool_limits
-
     z = np.asarray(z, dtype=np.float64)
     if z.ndim != 2:
         raise ValueError(f"z must have two dimensions (rows × features), found shape {z.shape}.")
+    options = {"n_init": n_init, "max_iter": max_iter, "tol": tol, "n_start": n_start, "rng": rng}
+    return fit_nested(z, n_domains, n_dimensions=[z.shape[1]], **options)[0]
+
+
+def fit_nested(
+    z: np.ndarray,
+    n_domains: int,
+    *,
+    n_dimensions: Sequence[int],
+    n_init: int = 100,
+    max_iter: int = 500,
+    tol: float = 1e-6,
+    n_start: int = 10_000,
+    rng: Seed = 0,
+) -> list[MixtureResult]:
+    """Fit a mixture to the leading dimensions of a representation, for several numbers of them.
+
+    The mixtures help each other out of poor optima: once each has its best start, it also starts from the labels that
+    the others have found, keeps what is more likely, and so on until nothing improves. With the same number of starts
+    the answer then depends far less on the seed.
+
+    Parameters
+    ----------
+    z
+        Rows to cluster, shape `(n, d)`.
+    n_domains
+        Number of components K; each gets at least one row.
+    n_dimensions
+        Numbers of leading dimensions, at most `d` each.
+    n_init, max_iter, tol, n_start, rng
+        See :func:`fit_mixture`.
+
+    Returns
+    -------
+    One mixture for each number of dimensions.
+    """
+    from threadpoolctl import threadpool_limits
+
+    z = np.asarray(z, dtype=np.float64)
     require_finite(z, name="z")
     n_domains = require_integer(n_domains, name="n_domains", minimum=1)
     n_init = require_integer(n_init, name="n_init", minimum=1)
-    _require_distinct(z, n_domains)
+    for d in n_dimensions:
+        _require_distinct(z[:, :d], n_domains)
     rng = np.random.default_rng(rng)
 
     # The starts draw rows by their number: numbered by what they hold, not by where they stand, any order of the rows
     # gives the same domains
     by_value = np.lexsort(z.T[2::-1])
-    center = z.mean(0)
+    back, center = np.argsort(by_value), z.mean(0)
     z = z[by_value] - center
-    x, unwhiten, log_det = _whiten(z)
+    rows = np.arange(len(z)) if len(z) <= n_start else np.sort(rng.choice(len(z), n_start, replace=False))
     # One thread: the matrices are small, and sums of threads in order of arrival would not repeat to the last bit
     with threadpool_limits(limits=1):
-        fit = _fit(z, x, n_domains, n_init, max_iter=max_iter, tol=tol, n_start=n_start, rng=rng)
+        whitenings = [_whiten(z[:, :d]) for d in n_dimensions]
+        parts = [z[rows, :d] for d in n_dimensions]
+        whitened = [part @ whitening.matrix for part, whitening in zip(parts, whitenings, strict=True)]
+        fits = [
+            _best_start(part, x, n_domains, n_init, max_iter=max_iter, tol=10 * tol, rng=rng)
+            for part, x in zip(parts, whitened, strict=True)
+        ]
+        _exchange(whitened, fits, n_domains, max_iter=max_iter, tol=10 * tol)
+        results = []
+        for d, whitening, fit in zip(n_dimensions, whitenings, fits, strict=True):
+            x = z[:, :d] @ whitening.matrix
+            fit = _em(x, _posterior(x, fit.means, fit.weights, fit.covariance)[1], max_iter=max_iter, tol=tol)
+            if not fit.is_full:
+                fit = _fill(x, fit, max_iter=max_iter, tol=tol, rng=rng)
+            results.append(_result(fit, whitening, center[:d], back))
+    return results
 
+
+def _result(fit: _Fit, whitening: _Whitening, center: np.ndarray, back: np.ndarray) -> MixtureResult:
+    """Number domains by size, and put rows and units back to what they were."""
+    n, n_domains = fit.log_posterior.shape
     order = size_order(fit.labels, n_domains)
-    log_likelihood = len(x) * (fit.log_likelihood + log_det)
-    d = x.shape[1]
+    log_likelihood = n * (fit.log_likelihood + whitening.log_det)
+    d = whitening.matrix.shape[1]
     n_parameters = n_domains - 1 + n_domains * d + d * (d + 1) / 2
-    back = np.argsort(by_value)
     return MixtureResult(
         labels=np.argsort(order)[fit.labels][back],
         log_posterior=fit.log_posterior[back][:, order],
-        means=fit.means[order] @ unwhiten + center,
+        means=fit.means[order] @ whitening.inverse + center,
         weights=fit.weights[order],
         log_likelihood=float(log_likelihood),
-        bic=float(n_parameters * np.log(len(x)) - 2 * log_likelihood),
+        bic=float(n_parameters * np.log(n) - 2 * log_likelihood),
     )
 
 
-def _fit(z, x, k: int, n_init: int, *, max_iter: int, tol: float, n_start: int, rng: np.random.Generator) -> _Fit:
-    """Fit from many starts on some rows, and from the best of them on all."""
-    rows = np.arange(len(x)) if len(x) <= n_start else np.sort(rng.choice(len(x), n_start, replace=False))
-    starts: list[_Fit] = []
+def _best_start(z, x, k: int, n_init: int, *, max_iter: int, tol: float, rng: np.random.Generator) -> _Fit:
+    """Return the most likely of many fits, each from k-means of other random centres."""
+    best: _Fit | None = None
     for _ in range(n_init):
         # k-means of the rows as they are: from whitened ones the likelihood of a few hundred spots climbs higher, to
         # components of a handful of outliers that change with the seed
-        start = _em(x[rows], _hard(_kmeans(z[rows], k, rng), k), max_iter=max_iter, tol=10 * tol)
-        starts = sorted([*starts, start], key=lambda fit: fit.log_likelihood, reverse=True)[:N_FINAL]
-    finals = [
-        _em(x, _posterior(x, fit.means, fit.weights, fit.covariance)[1], max_iter=max_iter, tol=tol) for fit in starts
-    ]
-    fit = max(finals, key=lambda fit: (fit.is_full, fit.log_likelihood))
-    return fit if fit.is_full else _fill(x, fit, max_iter=max_iter, tol=tol, rng=rng)
+        best = _better(_em(x, _hard(_kmeans(z, k, rng), k), max_iter=max_iter, tol=tol), best)
+    return best
+
+
+def _exchange(whitened: list[np.ndarray], fits: list[_Fit], k: int, *, max_iter: int, tol: float) -> None:
+    """Start each mixture from the labels of the others, and replace those that become more likely."""
+    tried: list[set[bytes]] = [set() for _ in fits]
+    for _ in range(N_ROUNDS):
+        before = list(fits)
+        for i, x in enumerate(whitened):
+            for j, other in enumerate(fits):
+                labels = other.labels
+                if i != j and (key := labels.tobytes()) not in tried[i]:
+                    tried[i].add(key)
+                    fits[i] = _better(_em(x, _hard(labels, k), max_iter=max_iter, tol=tol), fits[i])
+        if all(new is old for new, old in zip(fits, before, strict=True)):
+            break
+
+
+def _better(fit: _Fit, best: _Fit | None) -> _Fit:
+    """Return the fit of higher likelihood, one without empty domains before all others."""
+    if best is None or (fit.is_full, fit.log_likelihood) > (best.is_full, best.log_likelihood):
+        return fit
+    return best
 
 
 def _require_distinct(z: np.ndarray, n_domains: int) -> None:
@@ -174,12 +253,12 @@ def _require_distinct(z: np.ndarray, n_domains: int) -> None:
         )
 
 
-def _whiten(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Rotate and scale centred rows to unit covariance; drop directions without variance."""
+def _whiten(z: np.ndarray) -> _Whitening:
+    """Return how to rotate and scale centred rows to unit covariance, without directions that do not vary."""
     variance, axes = np.linalg.eigh(z.T @ z / len(z))
     keep = variance > 1e-9 * variance.max(initial=0)
     scale, axes = np.sqrt(variance[keep]), axes[:, keep]
-    return z @ (axes / scale), (axes * scale).T, float(-np.log(scale).sum())
+    return _Whitening(axes / scale, (axes * scale).T, float(-np.log(scale).sum()))
 
 
 def _hard(labels: np.ndarray, k: int) -> np.ndarray:

@@ -112,9 +112,9 @@ METHODS = {
     "semst_no_gene_prior": _ablation("no gene–gene prior", "no_gene_prior", "semantics through the FSM only"),
     "semst_gene_prior": _ablation("half of each gene from its like", "gene_prior", "gene–gene prior of 0.5"),
     "semst_no_spatial_graph": _ablation("no spatial graph", "no_spatial_graph", "each spot is its only neighbour"),
-    "semst_no_feature_graph": _ablation("no feature graph", "no_feature_graph"),
+    "semst_feature_graph": _ablation("a feature graph, too", "feature_graph", "both views, as in the paper"),
     "semst_no_neighbor_loss": _ablation("no neighbour loss", "no_neighbor_loss"),
-    "semst_no_redundancy_loss": _ablation("no redundancy loss", "no_redundancy_loss"),
+    "semst_no_redundancy_loss": _ablation("a feature graph, no redundancy loss", "no_redundancy_loss"),
     "semst_no_reconstruction": _ablation("no reconstruction loss", "no_reconstruction"),
     "semst_untrained": _ablation("no training", "untrained", "zero epochs: what the start alone gives"),
 }

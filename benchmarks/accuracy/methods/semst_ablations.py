@@ -97,8 +97,8 @@ def no_spatial_graph(adata, n_domains, seed):
     return fit(adata, n_domains, seed, neighbor_weight=0.0)
 
 
-def no_feature_graph(adata, n_domains, seed):
-    return fit(adata, n_domains, seed, feature_view=False)
+def feature_graph(adata, n_domains, seed):
+    return fit(adata, n_domains, seed, feature_view=True)
 
 
 def no_neighbor_loss(adata, n_domains, seed):
@@ -106,7 +106,7 @@ def no_neighbor_loss(adata, n_domains, seed):
 
 
 def no_redundancy_loss(adata, n_domains, seed):
-    return fit(adata, n_domains, seed, redundancy_weight=0.0)
+    return fit(adata, n_domains, seed, feature_view=True, redundancy_weight=0.0)
 
 
 def no_reconstruction(adata, n_domains, seed):

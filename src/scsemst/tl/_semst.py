@@ -45,10 +45,10 @@ def semst(
 ) -> AnnData | None:
     """Find spatial domains from expression, spatial neighbourhood and the meaning of genes.
 
-    Trains the SemST model (Long et al., 2025, "When Genes Speak", arXiv:2511.11380) on one slice: two graph networks,
-    over the spatial graph and over the graph of spots with like expression, whose features are modulated by the
-    spots' semantic vectors, and a decoder that explains the raw counts. The latent space is then clustered into
-    `n_domains`. No annotation is read at any point. Time and memory are linear in spots.
+    Trains the SemST model (Long et al., 2025, "When Genes Speak", arXiv:2511.11380) on one slice: a graph network
+    over the spatial graph (in the paper's preset another over the graph of spots with like expression), whose features
+    are modulated by the spots' semantic vectors, and a decoder that explains the raw counts. The latent space is then
+    clustered into `n_domains`. No annotation is read at any point. Time and memory are linear in spots.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def semst(
         `"bf16"`: dense layers compute in bfloat16 (:class:`torch.autocast`), everything else, likelihood and graph
         products among it, in float32.
     store_modulation
-        Keep α and β of every spot and feature in `obsm`: two arrays of about 100 columns. They are not needed for
+        Keep α and β of every spot and feature in `obsm`: two arrays of about 50 columns. They are not needed for
         :func:`scsemst.pl.modulation` and :func:`scsemst.tl.semantic_drivers`, which compute them from the weights in
         `uns`.
     checkpoint_dir
@@ -138,7 +138,7 @@ def semst(
     `adata.uns["n_domains"]` : :class:`dict`
         Scores of all numbers of domains, as :func:`scsemst.tl.n_domains` writes them; only with `n_domains="auto"`.
     `adata.obsm[key_added + "_alpha"]`, `adata.obsm[key_added + "_beta"]` : :class:`numpy.ndarray`
-        Scaling and shift of the features of both graph networks, float32, shape `(n_obs, n_features)`; only with
+        Scaling and shift of the features of the graph network, float32, shape `(n_obs, n_features)`; only with
         `store_modulation=True`.
 
     Raises

@@ -60,7 +60,8 @@ class Preset:
 PRESETS = {
     "default": Preset(
         warm_start=True,
-        feature_view=True,
+        # Averaging over spots of like expression as well cost 0.02 of ARI over eight studies
+        feature_view=False,
         normalization="row",
         activation="prelu",
         hidden_channels=50,

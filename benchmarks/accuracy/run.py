@@ -84,7 +84,7 @@ def _work(python: Path, jobs: Sequence[Job], root: Path, limit: int, commit: str
         file.flush()
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *PYTHONPATH]),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY), *PYTHONPATH]),
             "PYTHONWARNINGS": "ignore",
         }
         command = [str(python), "-m", "benchmarks.accuracy.worker", file.name]

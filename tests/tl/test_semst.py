@@ -119,7 +119,7 @@ def test_number_of_domains_is_chosen(corner: AnnData, tmp_path):
 def test_modulation_is_drawn_and_explained(corner: AnnData, tmp_path):
     stored = run(corner, epochs=8, store_modulation=True)
     alpha, beta = stored.obsm["semst_alpha"], stored.obsm["semst_beta"]
-    assert alpha.shape == beta.shape == (corner.n_obs, 100), "50 features of each view"
+    assert alpha.shape == beta.shape == (corner.n_obs, 50)
     assert np.abs(alpha).max() > 0
 
     run(corner, epochs=8).write_h5ad(tmp_path / "slice.h5ad")

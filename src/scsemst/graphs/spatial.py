@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["spatial_graph"]
 
 _SAMPLE = 2000  # edges and pairs whose lengths are compared
+_ENOUGH = 50  # spots and edges: fewer say nothing about a graph
 _FIX = "Run squidpy.gr.spatial_neighbors_knn(adata, n_neighs=6) first, or pass neighbors_key=."
 
 
@@ -66,7 +67,7 @@ def spatial_graph(adata: AnnData, key: str = _keys.SPATIAL_CONNECTIVITIES) -> sp
 def _warn_if_foreign(graph: sparse.csr_matrix, adata: AnnData, name: str) -> None:
     """Warn if neighbours in the graph are no neighbours in the tissue."""
     coords = adata.obsm.get(_keys.SPATIAL)
-    if not isinstance(coords, np.ndarray) or coords.ndim != 2 or adata.n_obs < 50:
+    if not isinstance(coords, np.ndarray) or coords.ndim != 2 or min(adata.n_obs, graph.nnz) < _ENOUGH:
         return
     rng = np.random.default_rng(0)
     coo = graph.tocoo()

@@ -43,7 +43,8 @@ def nb_at_zero(eta: Tensor, log_theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     theta, t = log_theta.exp(), eta - log_theta
     cost = F.softplus(t).mul_(theta)
     slope_mean = torch.sigmoid(t).mul_(theta)
-    return cost, slope_mean, (cost - slope_mean).mul_(inside)
+    slope_dispersion = cost - slope_mean
+    return cost, slope_mean, slope_dispersion if inside.all() else slope_dispersion.mul_(inside)
 
 
 def add_nonzeros(values: dict[str, Tensor], chunk: Chunk, slope_mean: Tensor, slope_dispersion: Tensor) -> Tensor:

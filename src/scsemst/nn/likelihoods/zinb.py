@@ -45,7 +45,8 @@ class ZINB(Likelihood):
         share = share.view_as(v)
         slope_mean *= share
         slope_dispersion *= share
-        slope_kept = torch.sigmoid(kept) - share
-        nll = (F.softplus(kept).expand_as(v)).sum() - log_zero.sum()
+        # Terms of the dropout alone are alike for all spots where it is the gene's
+        n_alike = v.shape[0] if kept.ndim == 1 else 1
+        nll = n_alike * F.softplus(kept).sum() - log_zero.sum()
         nll = nll + add_nonzeros(values, chunk, slope_mean, slope_dispersion)
-        return nll, {"mean": slope_mean, "dispersion": slope_dispersion, "dropout": -slope_kept}
+        return nll, {"mean": slope_mean, "dispersion": slope_dispersion, "dropout": share - torch.sigmoid(kept)}

@@ -60,7 +60,7 @@ class Preset:
 PRESETS = {
     "default": Preset(
         warm_start=True,
-        # Averaging over spots of like expression as well cost 0.02 of ARI over eight studies
+        # Docs, "Benchmarks": averaging over spots of like expression as well costs more than it brings
         feature_view=False,
         normalization="row",
         activation="prelu",

@@ -11,7 +11,7 @@ import torch
 
 from scsemst import nn
 from scsemst._checks import expression as stored_expression
-from scsemst.graphs import gene_mixing, spatial_graph
+from scsemst.graphs import spatial_graph
 from scsemst.reuse.modules import build_module, describe_module
 from scsemst.training.batches import Batches, automatic_batch_size
 from scsemst.training.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ from scsemst.training.loop import optimize
 from scsemst.training.model import build_model
 from scsemst.training.partition import surroundings
 from scsemst.training.repeats import merge_repeats
-from scsemst.training.semantics import Semantics, read_gene_vectors
+from scsemst.training.semantics import Semantics, read_gene_mixing
 from scsemst.training.start import start_components
 from scsemst.training.train import N_FEATURE_COMPONENTS, Trained, encode, enough_epochs, principal_axes
 
@@ -110,9 +110,7 @@ def train_shared(
         checkpoint = Checkpoint(checkpoint_dir, checkpoint_minutes, info["marks"], size, write=world.leads)
 
     on_disk = Expression(stored_expression(adata, layer), genes, genes, library, info["counts"])
-    mixing = None
-    if preset.gene_prior and (vectors := read_gene_vectors(adata, semantics_key)) is not None:
-        mixing = gene_mixing(vectors[genes], preset.gene_prior)
+    mixing = read_gene_mixing(adata, semantics_key, genes, preset.gene_prior)
     shape = {"n_neighbors": preset.n_neighbors, "normalization": preset.normalization, "device": world.device}
     batches = Batches(on_disk, spatial, None, None, mixing, batch_size=size, **shape)
     slots = np.array_split(np.arange(len(batches)), parts_per_step)
@@ -219,9 +217,7 @@ def _begin(
     """Do what takes all spots, or enough of them: return genes, totals, components and the untrained model."""
     begin = rng.bit_generator.state
     expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood)
-    mixing = None
-    if preset.gene_prior and (vectors := read_gene_vectors(adata, semantics_key)) is not None:
-        mixing = gene_mixing(vectors[expression.genes], preset.gene_prior)
+    mixing = read_gene_mixing(adata, semantics_key, expression.genes, preset.gene_prior)
     n_components = preset.hidden_channels if preset.warm_start else N_FEATURE_COMPONENTS
     components = start_components(expression, spatial, n_components, gene_mixing=mixing, rng=rng)
     stored = None if semantics_key is None else adata.obsm.get(semantics_key)

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from scsemst.graphs import gene_mixing, spatial_graph
+from scsemst.graphs import spatial_graph
 from scsemst.training.batches import Batches, automatic_batch_size
 from scsemst.training.components import averaging_operator
 from scsemst.training.expression import read_expression
 from scsemst.training.memory import shrinking
-from scsemst.training.semantics import read_gene_vectors, read_semantics
+from scsemst.training.semantics import read_gene_mixing, read_semantics
 from scsemst.training.slices import read_slices
 from scsemst.training.start import project, start_components
 from scsemst.training.train import N_FEATURE_COMPONENTS, encode
@@ -114,9 +114,8 @@ def gather(
     key = options["semantics_key"]
     how = {"layer": layer, "likelihood": options["likelihood"], "slices": slices}
     expression = read_expression(adata, n_top_genes=options["n_top_genes"], **how)
-    mixing = loadings = None
-    if run.preset.gene_prior and (vectors := read_gene_vectors(adata, key)) is not None:
-        mixing = gene_mixing(vectors[expression.genes], run.preset.gene_prior)
+    mixing = read_gene_mixing(adata, key, expression.genes, run.preset.gene_prior)
+    loadings = None
     if run.preset.feature_view:
         spatial = spatial_graph(adata, neighbors_key)
         n = run.preset.hidden_channels

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .._checks import features
+from ..graphs import gene_mixing
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from .slices import Slices
 
-__all__ = ["Semantics", "Standard", "read_gene_vectors", "read_semantics"]
+__all__ = ["Semantics", "Standard", "read_gene_mixing", "read_semantics"]
 
 FIX = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key=None to train without semantics."
 
@@ -78,8 +79,8 @@ def read_semantics(
     return Semantics(standard.apply(vectors, slices), standard)
 
 
-def read_gene_vectors(adata: AnnData, key: str | None) -> np.ndarray | None:
-    """Return the genes' vectors, shape `(n_vars, d)`, or `None` if the semantics did not come from genes."""
-    if key is None or key not in adata.varm:
+def read_gene_mixing(adata: AnnData, key: str | None, genes: np.ndarray, share: float) -> sparse.csr_matrix | None:
+    """Return :func:`~scsemst.graphs.gene_mixing` of the genes at some positions; `None` without a share or gene vectors."""
+    if not share or key is None or key not in adata.varm:
         return None
-    return np.asarray(adata.varm[key], dtype=np.float32)
+    return gene_mixing(np.asarray(adata.varm[key], dtype=np.float32)[genes], share)

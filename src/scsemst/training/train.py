@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from scsemst.graphs import gene_mixing, spatial_graph
+from scsemst.graphs import spatial_graph
 
 from .batches import Batches, automatic_batch_size
 from .checkpoint import Checkpoint
@@ -21,7 +21,7 @@ from .fit import autocast, fit
 from .memory import shrinking
 from .model import build_model
 from .repeats import merge_repeats
-from .semantics import read_gene_vectors, read_semantics
+from .semantics import read_gene_mixing, read_semantics
 from .start import project, start_components
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ def train(
     average = averaging_operator(spatial)
     semantics = read_semantics(adata, semantics_key, average=average, n_hops=preset.semantic_hops, slices=slices)
     expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood, slices=slices)
-    mixing = None
-    if preset.gene_prior and (vectors := read_gene_vectors(adata, semantics_key)) is not None:
-        mixing = gene_mixing(vectors[expression.genes], preset.gene_prior)
+    mixing = read_gene_mixing(adata, semantics_key, expression.genes, preset.gene_prior)
 
     n_components = preset.hidden_channels if preset.warm_start else N_FEATURE_COMPONENTS
     components = start_components(expression, spatial, n_components, gene_mixing=mixing, rng=rng, slices=slices)

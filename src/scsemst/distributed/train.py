@@ -98,9 +98,7 @@ def train_shared(
     library, genes = arrays.get("library"), arrays["genes"]
     model = build_module(info["module"])
     model.neighbor_loss = nn.NeighborLoss(balanced=preset.balanced_neighbors)
-    model.load_state_dict(
-        {n[6:]: torch.from_numpy(a.copy()) for n, a in arrays.items() if n.startswith("model.")}, assign=True
-    )
+    model.load_state_dict({n[6:]: torch.tensor(a) for n, a in arrays.items() if n.startswith("model.")}, assign=True)
     model.to(world.device)
 
     size = batch_size or automatic_batch_size(adata.n_obs, genes.size, preset.hidden_channels)

@@ -38,7 +38,7 @@ class World:
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """Return the sum of all processes' arrays."""
-        tensor = torch.from_numpy(np.array(array))
+        tensor = torch.tensor(np.asarray(array))
         if self.size > 1:
             tensor = tensor.to(self._wire)
             dist.all_reduce(tensor)

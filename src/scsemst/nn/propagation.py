@@ -17,14 +17,14 @@ __all__ = ["SparseInput", "SpotGraph", "to_torch_csr"]
 def to_torch_csr(matrix: sparse.csr_matrix | sparse.csr_array) -> Tensor:
     """Copy a scipy CSR matrix to a float32 torch CSR tensor."""
     matrix = sparse.csr_matrix(matrix)
-    index = np.int32 if matrix.nnz < np.iinfo(np.int32).max else np.int64
+    index = torch.int32 if matrix.nnz < np.iinfo(np.int32).max else torch.int64
     with warnings.catch_warnings():
         # torch announces once per process that CSR is in beta and that invariants go unchecked: scipy checked them
         warnings.filterwarnings("ignore", message="Sparse", category=UserWarning)
         return torch.sparse_csr_tensor(
-            torch.from_numpy(matrix.indptr.astype(index)),
-            torch.from_numpy(matrix.indices.astype(index)),
-            torch.from_numpy(matrix.data.astype(np.float32)),
+            torch.tensor(matrix.indptr, dtype=index),
+            torch.tensor(matrix.indices, dtype=index),
+            torch.tensor(matrix.data, dtype=torch.float32),
             size=matrix.shape,
         )
 
@@ -104,7 +104,7 @@ class SpotGraph:
         looped = sparse.csr_matrix(adjacency + sparse.eye(n, format="csr", dtype=np.float32))
         if degree is None:
             degree = np.asarray(looped.sum(axis=1)).ravel()
-        inverse = torch.from_numpy((1.0 / degree).astype(np.float32))[:, None]
+        inverse = torch.tensor(1.0 / degree, dtype=torch.float32)[:, None]
         self.normalization = normalization
         self.matrix = to_torch_csr(looped)
         self.scale = inverse if normalization == "row" else inverse.sqrt()

@@ -71,4 +71,4 @@ def _mixed(parts: Parts, values: np.ndarray | None) -> torch.Tensor | None:
     if values is None:
         return None
     mixed = values if parts.mixing is None else (parts.mixing.T @ values.T).T
-    return torch.from_numpy(np.ascontiguousarray(mixed, dtype=np.float32))
+    return torch.tensor(mixed, dtype=torch.float32)

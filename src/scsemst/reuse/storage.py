@@ -83,7 +83,7 @@ def _assemble(config: dict[str, Any], tensors: dict[str, np.ndarray]) -> Parts:
     module = build_module(config["module"])
     prefix = "module."
     state = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
-    module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in state.items()}, assign=True)
+    module.load_state_dict({name: torch.tensor(array) for name, array in state.items()}, assign=True)
     if not all(p.dtype == torch.float32 and torch.isfinite(p).all() for p in module.parameters()):
         raise ValueError("some weights are no finite numbers in single precision")
     genes = GeneSpace(config["genes"], *(tensors.pop(f"genes.{name}") for name in ("share", "columns", "means")))

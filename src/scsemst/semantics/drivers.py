@@ -121,7 +121,7 @@ def attribute(
     n_hops
         How often they were.
     """
-    s = torch.from_numpy(np.asarray(semantics, dtype=np.float32))
+    s = torch.tensor(semantics, dtype=torch.float32)
     with torch.no_grad():
         affine = torch.cat(fsm.affine(s), dim=1)
     filled = np.diff(weights.logs.indptr) > 0

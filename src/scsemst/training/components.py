@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, svds
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from .slices import Slices
@@ -21,6 +22,8 @@ def averaging_operator(graph: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags((1.0 / degree).astype(np.float32)) @ looped)
 
 
+# Of so tall a matrix threads gain nothing, and how many there are would show in the last digit
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def spatial_components(
     x: sparse.csr_matrix,
     average: sparse.csr_matrix,

@@ -58,7 +58,7 @@ def build_model(
     """
     n_batches = 1 if slices is None else slices.n
     n_genes = expression.genes.size
-    loadings, mean = (torch.from_numpy(array) for array in components)
+    loadings, mean = (torch.tensor(array) for array in components)
     hidden, view = preset.hidden_channels, preset.view_channels
     if preset.warm_start:  # no more components than genes or spots
         hidden = view = min(hidden, loadings.shape[1])
@@ -95,18 +95,18 @@ def start_decoder(likelihood: nn.Likelihood, expression: Expression, slices: Sli
     spots = np.arange(n) if n <= _START_SPOTS else np.linspace(0, n - 1, _START_SPOTS).astype(np.int64)
     _, targets = expression.rows(spots)
     mean, scale = _moments(targets, expression, spots)
-    likelihood.heads["mean"].bias.copy_(torch.from_numpy(mean))
+    likelihood.heads["mean"].bias.copy_(torch.tensor(mean))
     if scale is not None:
-        likelihood.per_gene["log_scale"].copy_(torch.from_numpy(scale))
+        likelihood.per_gene["log_scale"].copy_(torch.tensor(scale))
     if slices is None or likelihood.batch_bias is None:
         return
     codes = slices.codes[spots]
     for i in np.unique(codes):
         rows = np.flatnonzero(codes == i)
         own, scale = _moments(targets[rows], expression, spots[rows])
-        likelihood.batch_bias[i].copy_(torch.from_numpy(own - mean))
+        likelihood.batch_bias[i].copy_(torch.tensor(own - mean))
         if scale is not None:
-            likelihood.per_gene["log_scale"][i].copy_(torch.from_numpy(scale))
+            likelihood.per_gene["log_scale"][i].copy_(torch.tensor(scale))
 
 
 def _moments(

@@ -132,7 +132,7 @@ def train_modulation(
 def affine(fsm: FSM, semantics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return α and β of a trained modulation, each of shape `(n_obs, n_features)`."""
     device = next(fsm.parameters()).device
-    parts = [fsm.affine(part.to(device)) for part in torch.from_numpy(semantics).split(BATCH_SIZE)]
+    parts = [fsm.affine(part.to(device)) for part in torch.tensor(semantics).split(BATCH_SIZE)]
     alpha, beta = (torch.cat(list(part)).cpu().numpy() for part in zip(*parts, strict=True))
     return alpha, beta
 
@@ -147,11 +147,9 @@ def _batches(
     for rows in np.array_split(order, -(-n_obs // BATCH_SIZE)):
         rows.sort()
         library = expression.log_library(rows)
-        library = None if library is None else torch.from_numpy(library).to(device)
+        library = None if library is None else torch.tensor(library).to(device)
         observed = Observed(expression.rows(rows)[1]).to(device)
-        latent, meaning = (
-            torch.from_numpy(np.asarray(part[rows], dtype=np.float32)).to(device) for part in (z, semantics)
-        )
+        latent, meaning = (torch.tensor(part[rows], dtype=torch.float32).to(device) for part in (z, semantics))
         batches.append(_Batch(latent, meaning, observed, library))
     return batches
 
@@ -210,7 +208,7 @@ def store_fsm(fsm: FSM, standard: Standard, *, feature_scale: float = 1.0, n_hop
 
 def load_fsm(record: Mapping[str, Any]) -> tuple[FSM, Standard]:
     """Return the modulation that :func:`store_fsm` recorded, and how to standardise semantic vectors for it."""
-    weights = {name: torch.from_numpy(np.array(value)) for name, value in record[_WEIGHTS].items()}
+    weights = {name: torch.tensor(np.asarray(value)) for name, value in record[_WEIGHTS].items()}
     n_hidden, n_semantic = weights["head.1.weight"].shape
     with torch.random.fork_rng(devices=[]):  # weights are drawn before they are overwritten
         fsm = FSM(weights["to_affine.2.weight"].shape[0] // 2, n_semantic, n_hidden)

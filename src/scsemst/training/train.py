@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from scsemst.graphs import spatial_graph
 
@@ -165,6 +166,7 @@ def encode(
     return out
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # their number would show in the last digit
 def principal_axes(latent: np.ndarray) -> np.ndarray:
     """Rotate a latent space to its principal axes, so that its leading dimensions hold most of its variance."""
     centred = latent.astype(np.float64) - latent.mean(axis=0, dtype=np.float64)

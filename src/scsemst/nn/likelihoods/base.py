@@ -97,7 +97,11 @@ class Likelihood(nn.Module):
 
     @abstractmethod
     def terms(self, values: dict[str, Tensor], chunk: Chunk) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the summed negative log-likelihood of a chunk and its gradient in each of `values`."""
+        """Return the summed negative log-likelihood of a chunk and its gradient in each of `values`, of that shape."""
+
+    def gene_terms(self, per_gene: dict[str, Tensor], observed: Observed) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """Return what :meth:`terms` leaves out where parameters are the gene's, as it needs no spot, and its gradient."""
+        return 0.0, {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_channels}, {self.n_genes}, per_spot={tuple(self.heads)[1:]})"
@@ -144,7 +148,15 @@ class _ChunkedLoss(torch.autograd.Function):
                 gradient[name][1] += slope.sum(dim=0)
             for name in per_gene:
                 slope = slopes["mean" if name == _BIAS else name]
-                gradient_gene[name] += slope.sum(dim=0) if member is None else member @ slope
+                if member is None:
+                    gradient_gene[name] += slope if slope.ndim == 1 else slope.sum(dim=0)
+                else:
+                    gradient_gene[name] += member @ slope
+        if likelihood.batch_bias is None:
+            nll, slopes = likelihood.gene_terms(per_gene, observed)
+            total += nll
+            for name, slope in slopes.items():
+                gradient_gene[name] += slope
         scale = 1.0 / (observed.shape[0] * observed.shape[1])
         flat = [gradient_hidden, *(g for name in names for g in gradient[name]), *gradient_gene.values()]
         ctx.save_for_backward(*(g.mul_(scale) for g in flat))

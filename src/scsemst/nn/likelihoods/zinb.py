@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .base import Likelihood
-from .nb import add_nonzeros, nb_at_zero
-from .observed import Chunk
+from .nb import NBAtZero, add_nonzeros, fast_exp, gamma_terms
+from .observed import Chunk, Observed
 
 __all__ = ["ZINB"]
+
+_LOGIT_BOUND = 20.0  # beyond it 1 - π is 1 to float32 precision
 
 
 class ZINB(Likelihood):
@@ -34,19 +36,37 @@ class ZINB(Likelihood):
 
     def terms(self, values: dict[str, Tensor], chunk: Chunk) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the summed negative log-likelihood of a chunk and its gradient."""
-        kept = -values["dropout"]  # logit of 1 - π
-        zero_cost, slope_mean, slope_dispersion = nb_at_zero(values["mean"], values["dispersion"])
-        # -log p(0) = softplus(kept) - softplus(v), v = kept - u. A non-zero cannot be a dropout: there
+        kept = values["dropout"].neg().clamp_(max=_LOGIT_BOUND)  # logit of 1 - π
+        zero = NBAtZero(values["mean"], values["dispersion"])
+        # -log p(0) = softplus(kept) - softplus(v), v = kept + log NB(0). A non-zero cannot be a dropout: there
         # softplus(v) becomes v, and its slope becomes 1.
-        v = kept - zero_cost
-        log_zero, share = F.softplus(v).view(-1), torch.sigmoid(v).view(-1)
-        log_zero[chunk.flat] = v.view(-1)[chunk.flat]
-        share[chunk.flat] = 1.0
-        share = share.view_as(v)
-        slope_mean *= share
-        slope_dispersion *= share
+        v = torch.addcmul(kept, zero.theta, zero.log_odds, value=-1)
+        at_nonzeros = F.softplus(-v.view(-1).index_select(0, chunk.flat)).sum()  # softplus(v) - v
+        odds = fast_exp(v)
+        total = odds + 1
+        log_zero = _sum_of_logs(total)
+        share = total.reciprocal_().mul_(odds)
+        share.view(-1).index_fill_(0, chunk.flat, 1.0)
+        slopes = zero.slopes(share)
         # Terms of the dropout alone are alike for all spots where it is the gene's
-        n_alike = v.shape[0] if kept.ndim == 1 else 1
-        nll = n_alike * F.softplus(kept).sum() - log_zero.sum()
-        nll = nll + add_nonzeros(values, chunk, slope_mean, slope_dispersion)
-        return nll, {"mean": slope_mean, "dispersion": slope_dispersion, "dropout": share - torch.sigmoid(kept)}
+        n = share.shape[0]
+        if kept.ndim == 1:
+            cost, slopes["dropout"] = n * F.softplus(kept).sum(), share.sum(dim=0) - n * torch.sigmoid(kept)
+        else:
+            cost, slopes["dropout"] = F.softplus(kept).sum(), share - torch.sigmoid(kept)
+        nll = cost - log_zero + at_nonzeros
+        return nll + add_nonzeros(values["dispersion"], zero.t, chunk, slopes), slopes
+
+    def gene_terms(self, per_gene: dict[str, Tensor], observed: Observed) -> tuple[Tensor | float, dict[str, Tensor]]:
+        """Return the part of the non-zero counts that depends on the gene's dispersion alone, and its gradient."""
+        return gamma_terms(per_gene, observed)
+
+
+def _sum_of_logs(x: Tensor) -> Tensor:
+    """Return the sum of the logarithms of numbers from 1 to 1 + exp(20), of four at a time: they fit a float32."""
+    x = x.view(-1)
+    for _ in range(2):
+        if x.numel() % 2 == 0:
+            first, second = x.chunk(2)
+            x = first * second
+    return x.log().sum()

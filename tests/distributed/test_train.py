@@ -93,6 +93,18 @@ def test_two_processes_are_one_with_two_parts_a_step(one: AnnData, two: AnnData)
         np.testing.assert_allclose(two.uns["semst"]["history"][name], values, rtol=1e-5)
 
 
+def test_two_views(band: AnnData, folder: Path):
+    """The paper's preset reads expression components of spots that other processes hold."""
+    options = ["--preset", "paper", "--epochs", "2", "--n-top-genes", "100"]
+    files = [str(folder / name) for name in ("in.h5ad", "views_two.h5ad")]
+    done = torchrun("train", *files, *options)
+    assert done.returncode == 0, done.stderr
+    assert main(["train", files[0], str(folder / "views_one.h5ad"), *options, "--parts-per-step", "2"]) == 0
+    one, two = (ad.read_h5ad(folder / f"views_{name}.h5ad") for name in ("one", "two"))
+    assert {"reconstruction", "neighbor", "redundancy"} <= set(two.uns["semst"]["history"])
+    assert_alike(two, one)
+
+
 def test_each_process_holds_about_half_of_the_data(one: AnnData, two: AnnData):
     (whole,), halves = (adata.uns["semst"]["processes"]["bytes"] for adata in (one, two))
     assert one.uns["semst"]["processes"]["spots"].tolist() == [one.n_obs]

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 
-from scsemst.domains.mixture import fit_mixture
+from scsemst.domains.mixture import _em, _fill, _hard, fit_mixture
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,27 @@ def test_exactly_k_domains_when_the_data_have_fewer_groups(n_domains):
     fit = fit_mixture(z, n_domains, n_init=3)
     assert len(np.unique(fit.labels)) == n_domains
     np.testing.assert_array_equal(fit.labels, fit.posterior.argmax(1))
+
+
+@pytest.mark.parametrize("n_domains", [3, 5])
+def test_empty_components_take_rows_of_the_widest(n_domains):
+    rng = np.random.default_rng(2)
+    x = np.concatenate([rng.normal(size=(80, 2)) * [4, 1], 30 + 0.1 * rng.normal(size=(40, 2))])
+    two = np.repeat([0, 1], [80, 40])
+    fit = _em(x, _hard(two, n_domains), max_iter=1, tol=1e-6)
+    assert not fit.is_full
+    filled = _fill(x, fit, max_iter=50, tol=1e-6, rng=np.random.default_rng(0))
+    assert filled.is_full
+    assert len(np.unique(filled.labels[two == 0])) == n_domains - 1  # the tight group stays whole
+    assert len(np.unique(filled.labels[two == 1])) == 1
+
+
+def test_a_split_that_the_likelihood_undoes_is_kept():
+    x = np.concatenate([np.zeros((50, 1)), np.ones((50, 1)), np.full((1, 1), 1.001)])
+    fit = _em(x, _hard(np.repeat([0, 1], [50, 51]), 3), max_iter=1, tol=1e-6)
+    filled = _fill(x, fit, max_iter=200, tol=1e-9, rng=np.random.default_rng(0))
+    assert filled.is_full
+    assert np.isfinite(filled.means).all()
 
 
 def test_impossible_requests_raise():

@@ -112,6 +112,7 @@ def test_parts_of_the_tissue(pair: AnnData, joint: AnnData):
 def test_start_of_many_spots_is_centred_slice_by_slice(pair: AnnData, monkeypatch: pytest.MonkeyPatch):
     from scsemst.graphs import spatial_graph
     from scsemst.training import start
+    from scsemst.training.components import averaging_operator
     from scsemst.training.expression import read_expression
     from scsemst.training.slices import read_slices
 
@@ -122,6 +123,15 @@ def test_start_of_many_spots_is_centred_slice_by_slice(pair: AnnData, monkeypatc
     monkeypatch.setattr(start, "_MAX_SPOTS", 200)
     _, part = start.start_components(expression, spatial_graph(pair), 5, rng=np.random.default_rng(0), **call)
     np.testing.assert_allclose(part, whole, atol=1e-5)
+
+    monkeypatch.setattr(start, "_BLOCK", 64)  # spots are read block by block
+    average = averaging_operator(spatial_graph(pair))
+    smoothed = average @ (average @ expression.rows(np.arange(pair.n_obs))[0])
+    expected = [np.asarray(smoothed[slices.codes == i].mean(axis=0)).ravel() for i in range(slices.n)]
+    mixing_of_genes = sparse.random(100, 100, density=0.2, format="csr", random_state=0)
+    for mix in (None, mixing_of_genes):
+        found = start._means(expression, average, slices, mix)
+        np.testing.assert_allclose(found, expected if mix is None else expected @ mix, atol=1e-4)
 
 
 def test_edges_between_slices_are_counted(pair: AnnData, caplog):

@@ -35,7 +35,9 @@ def majority(labels: np.ndarray, graph: sparse.csr_matrix, *, n_iter: int = 1) -
     """
     labels = np.array(labels)
     known = labels >= 0
-    n_obs, n_labels = len(labels), int(labels.max(initial=-1)) + 1
+    if not known.any():
+        return labels
+    n_obs, n_labels = len(labels), int(labels.max()) + 1
     votes_of = sparse.csr_matrix(graph, copy=True)
     votes_of.data = np.ones_like(votes_of.data, dtype=np.float32)
     votes_of.setdiag(1)
@@ -43,7 +45,7 @@ def majority(labels: np.ndarray, graph: sparse.csr_matrix, *, n_iter: int = 1) -
     for _ in range(n_iter):
         one_hot = sparse.csr_matrix((np.ones(len(here), np.float32), (here, labels[here])), shape=(n_obs, n_labels))
         votes = (votes_of @ one_hot).toarray()
-        most, own = votes.max(1, initial=0), votes[np.arange(n_obs), np.maximum(labels, 0)]
+        most, own = votes.max(1), votes[np.arange(n_obs), np.maximum(labels, 0)]
         new = np.where(known & (most > own), votes.argmax(1), labels)
         while len(lost := np.setdiff1d(labels[known], new[known])):
             new[np.isin(labels, lost)] = labels[np.isin(labels, lost)]

@@ -7,7 +7,19 @@ import pytest
 import torch
 from scipy import sparse
 
-from scsemst.nn import FSM, NB, ZINB, GraphConv, GraphEncoder, NeighborLoss, Observed, SemST, SparseInput, SpotGraph
+from scsemst.nn import (
+    FSM,
+    NB,
+    ZINB,
+    GraphConv,
+    GraphEncoder,
+    NeighborLoss,
+    Observed,
+    RedundancyLoss,
+    SemST,
+    SparseInput,
+    SpotGraph,
+)
 from scsemst.nn.likelihoods.zinb import _sum_of_logs
 from scsemst.nn.propagation import to_torch_csr
 
@@ -157,12 +169,43 @@ def test_semst(rng, adjacency, feature_view, semantic, layers):
     torch.testing.assert_close(terms["reconstruction"], expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(terms["neighbor"], NeighborLoss()(encoding.latent, edges))
     assert terms.keys() == {"reconstruction", "neighbor"} | ({"redundancy"} if feature_view else set())
+    assert encoding.spatial.shape == (N, 3)
     if feature_view:
         np.testing.assert_allclose(encoding.feature.detach(), feature, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(terms["redundancy"], RedundancyLoss()(encoding.spatial, encoding.feature))
 
     model.reset_parameters()
     drawn = dict(model.named_parameters())
     assert not [name for name in w if np.array_equal(drawn[name].detach().double().numpy(), w[name])]
+
+
+def test_batches_reach_both_views_and_the_decoder(rng, adjacency):
+    counts = sparse.csr_matrix(rng.poisson(1.0, size=(N, N_GENES)).astype(np.float32))
+    model = SemST(N_GENES, NB(6, N_GENES, n_batches=2), hidden_channels=4, n_latent=2, n_batches=2)
+    w, batch, graph = weights(model), torch.arange(N) % 2, SpotGraph(adjacency)
+    x = torch.tensor(np.log1p(counts.toarray()))
+    encoding = model.encode(x, graph, graph, None, batch)
+    for name, found in (("spatial_view", encoding.spatial), ("feature_view", encoding.feature)):
+        own = part(w, f"{name}.")
+        expected = view(own, x.double().numpy(), averaged(adjacency), "prelu", own["batch_bias"][batch])
+        np.testing.assert_allclose(found.detach(), expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(model(x, graph, graph, None, batch), encoding.latent)
+    edges, observed = torch.tensor(np.stack(adjacency.nonzero())), Observed(counts)
+    terms = model.loss(encoding, observed, None, edges, batch)
+    expected = model.likelihood.loss(model.decoder(encoding.latent), observed, None, batch)
+    assert torch.equal(terms["reconstruction"], expected)
+
+
+def test_a_part_of_a_graph_knows_the_degrees_of_the_whole(adjacency):
+    degree = np.asarray(adjacency.sum(axis=1)).ravel().astype(np.float64) + 1
+    here = slice(0, 5)
+    part_of = SpotGraph(adjacency[here][:, here], degree=degree[here])
+    found = part_of @ torch.ones(5, 2)
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found[:, 0], averaged(adjacency)[here, here].sum(axis=1), rtol=1e-6)
+    assert repr(RedundancyLoss()) == "RedundancyLoss()"
+    with pytest.raises(ValueError, match=r"per_spot has \['dropout'\], but NB has \('dispersion',\)"):
+        NB(2, 3, per_spot=("dropout",))
 
 
 def test_semst_defaults():

@@ -12,7 +12,10 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 from functools import cache
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import anndata as ad
 import numpy as np

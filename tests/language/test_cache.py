@@ -183,6 +183,22 @@ def test_damaged_file(tmp_path: Path):
     assert cache.info().n_bytes == 0
 
 
+def test_damaged_schema_whose_error_is_no_text(tmp_path: Path):
+    """sqlite3 quotes the schema in its message, and fails to decode it."""
+    cache = EmbeddingCache(tmp_path)
+    cache.write("encoder", ["a"], np.ones((1, 3)))
+    content = cache.path.read_bytes().replace(b"CREATE TABLE", b"CREATE \x80\x80BLE", 1)
+    cache.path.write_bytes(content)
+    with pytest.warns(UserWarning, match="Could not read the cache"):
+        assert list(cache.read("encoder", ["a"])) == []
+    with pytest.warns(UserWarning, match="Could not write to the cache"):
+        cache.write("encoder", ["b"], np.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"embeddings\.sqlite.*scsemst cache clear"):
+        cache.info()
+    cache.clear()
+    assert not cache.path.exists()
+
+
 def test_full_disk_keeps_the_work_done_so_far(tmp_path: Path):
     """A file size limit makes the writes fail as a full disk does."""
     script = f"""

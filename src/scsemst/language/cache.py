@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "embeddings.sqlite"
 MAX_BYTES = 4 * 1024**3
+# The last where the file is damaged and the message about it is no text
+_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 _CHUNK = 900  # SQLite builds before 3.32 take at most 999 parameters
 _DAY = 86_400
 
@@ -80,7 +82,7 @@ class EmbeddingCache:
             keys = {hash_text(text): start + i for i, text in enumerate(texts[start : start + _CHUNK])}
             try:
                 rows = self._read_chunk(encoder, list(keys))
-            except sqlite3.Error as error:
+            except _ERRORS as error:
                 self._warn("read", error)
                 return
             if rows:
@@ -108,7 +110,7 @@ class EmbeddingCache:
                     ),
                 )
                 self._evict(connection)
-        except (sqlite3.Error, OSError) as error:
+        except (*_ERRORS, OSError) as error:
             self._broken = True
             self._warn("write to", error)
 
@@ -119,7 +121,7 @@ class EmbeddingCache:
         query = "SELECT name, count(vectors.encoder) FROM encoders LEFT JOIN vectors ON encoder = id GROUP BY name"
         try:
             counts = dict(self._query(query))
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise ValueError(
                 f"{str(self.path)!r} cannot be read ({error}). `scsemst cache clear` removes it."
             ) from error
@@ -137,7 +139,7 @@ class EmbeddingCache:
                 connection.execute("VACUUM")
         except sqlite3.OperationalError:  # locked, read-only or full, but sound
             raise
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             self.path.unlink()
 
     def _connect(self, *, write: bool = True) -> sqlite3.Connection:
@@ -147,7 +149,7 @@ class EmbeddingCache:
         if write:
             try:
                 connection.executescript(_SCHEMA)
-            except sqlite3.Error:
+            except _ERRORS:
                 connection.close()
                 raise
         return connection
@@ -185,7 +187,7 @@ class EmbeddingCache:
         try:
             with closing(self._connect()) as connection, connection:
                 connection.execute(query, (now, encoder, *keys))
-        except sqlite3.Error:
+        except _ERRORS:
             pass
 
     def _evict(self, connection: sqlite3.Connection) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from scsemst.language.cache import EmbeddingCache
+from scsemst.language.cache import EmbeddingCache, hash_text
 from scsemst.language.encoders.base import Encoder
 from scsemst.language.encoders.cached import CachedEncoder
 
@@ -197,6 +197,17 @@ def test_damaged_schema_whose_error_is_no_text(tmp_path: Path):
         cache.info()
     cache.clear()
     assert not cache.path.exists()
+
+
+def test_rows_that_were_not_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As a damaged index gives them."""
+    cache = EmbeddingCache(tmp_path)
+    cache.write("encoder", ["a", "b"], np.array([[1.0, 2.0], [3.0, 4.0]]))
+    read = cache._read_chunk
+    monkeypatch.setattr(cache, "_read_chunk", lambda encoder, keys: read(encoder, [*keys, hash_text("b")]))
+    (found,) = cache.read("encoder", ["x", "a"])
+    assert found[0].tolist() == [1]
+    assert found[1].tolist() == [[1.0, 2.0]]
 
 
 def test_full_disk_keeps_the_work_done_so_far(tmp_path: Path):

@@ -85,6 +85,7 @@ class EmbeddingCache:
             except _ERRORS as error:
                 self._warn("read", error)
                 return
+            rows = [row for row in rows if row[0] in keys]  # a damaged index finds what was not asked for
             if rows:
                 positions = np.array([keys[key] for key, _ in rows])
                 vectors = np.frombuffer(b"".join(v for _, v in rows), np.float32).reshape(len(rows), -1)

@@ -26,6 +26,7 @@ import squidpy as sq
 from scsemst import metrics
 from scsemst.domains.mixture import fit_mixture
 
+from .accuracy.methods.semst import likelihood
 from .accuracy.methods.semst_ablations import SEMANTICS, write_semantics
 from .accuracy.slices import REPOSITORY, RESULTS, SLICES, slice_path, unlabelled
 
@@ -70,6 +71,8 @@ def run(model: str, name: str, semantics: str, seed: int) -> dict[str, object]:
     if semantics != "none":
         write_semantics(adata, semantics, seed)
     module, options = MODELS[model]
+    if model.startswith("tl.modulate"):
+        options = options | {"likelihood": likelihood(adata)}
     z = recipe(module).embed(adata, semantics_key=None if semantics == "none" else SEMANTICS, seed=seed, **options)
     labels = fit_mixture(z, SLICES[name].n_domains, n_init=10, rng=seed).labels
     scores = (

@@ -10,11 +10,14 @@ from numpy import ndarray
 import scsemst
 
 
-def embed(adata: AnnData, *, semantics_key: str | None, epochs=100, n_layers=3, n_latent=10, seed=0) -> ndarray:
+def embed(
+    adata: AnnData, *, semantics_key: str | None, epochs=100, n_layers=3, n_latent=10, likelihood="zinb", seed=0
+) -> ndarray:
     """Return the embedding, shape `(n_obs, (n_layers + 1) * n_latent)`; needs `X_pca`, squidpy's graph and the semantics."""
     adata.obsm["X_features"] = np.asarray(adata.obsm["X_pca"][:, :n_latent], dtype=np.float32)
     cc.gr.aggregate_neighbors(adata, n_layers=n_layers, use_rep="X_features")
     if semantics_key is None:
         return adata.obsm["X_cellcharter"]
-    scsemst.tl.modulate(adata, "X_cellcharter", semantics_key=semantics_key, epochs=epochs, rng=seed, progress=False)
+    options = {"epochs": epochs, "likelihood": likelihood, "rng": seed, "progress": False}
+    scsemst.tl.modulate(adata, "X_cellcharter", semantics_key=semantics_key, **options)
     return adata.obsm["X_cellcharter_semst"]

@@ -16,7 +16,14 @@ import scsemst
 
 
 def embed(
-    adata: AnnData, *, semantics_key: str | None, epochs=100, n_epochs_graphst=600, n_latent=20, seed=0
+    adata: AnnData,
+    *,
+    semantics_key: str | None,
+    epochs=100,
+    n_epochs_graphst=600,
+    n_latent=20,
+    likelihood="zinb",
+    seed=0,
 ) -> ndarray:
     """Return the embedding, shape `(n_obs, n_latent)`; needs raw counts, coordinates and the semantics."""
     given = adata.copy()
@@ -31,5 +38,6 @@ def embed(
     adata.obsm["X_graphst"] = sc.pp.pca(emb, n_comps=min(n_latent, *(n - 1 for n in emb.shape)), random_state=0)
     if semantics_key is None:
         return adata.obsm["X_graphst"]
-    scsemst.tl.modulate(adata, "X_graphst", semantics_key=semantics_key, epochs=epochs, rng=seed, progress=False)
+    options = {"epochs": epochs, "likelihood": likelihood, "rng": seed, "progress": False}
+    scsemst.tl.modulate(adata, "X_graphst", semantics_key=semantics_key, **options)
     return adata.obsm["X_graphst_semst"]

@@ -317,3 +317,51 @@ def test_the_widest_group_is_the_one_of_largest_squares():
     assert len(np.unique(labels[:30])) == 2
     assert len(np.unique(labels[30:])) == 1
     assert np.bincount(labels[:30])[np.unique(labels[:30])].tolist() == [15, 15]
+
+
+def test_as_many_domains_as_distinct_rows():
+    for z in (np.repeat([[0.0, 1], [5, 1], [9, 1]], 10, axis=0), np.repeat([[1.0, 0], [1, 5], [1, 9]], 10, axis=0)):
+        assert np.bincount(fit_mixture(z, 3, n_init=2).labels).tolist() == [10, 10, 10]
+        with pytest.raises(ValueError, match="n_domains=4 is more than the 3 distinct rows"):
+            fit_mixture(z, 4)
+
+
+def test_what_is_wrong_with_a_mixture_is_named():
+    z = np.arange(12.0).reshape(6, 2)
+    with pytest.raises(ValueError, match="n_domains must be at least 1, found 0"):
+        fit_mixture(z, 0)
+    with pytest.raises(ValueError, match="n_init must be at least 1, found 0"):
+        fit_mixture(z, 1, n_init=0)
+    z[2, 1] = np.inf
+    with pytest.raises(ValueError, match=r"^z "):
+        fit_mixture(z, 1)
+
+
+def test_starts_see_part_of_many_rows_and_empty_domains_are_filled(monkeypatch: pytest.MonkeyPatch):
+    from scsemst.domains import mixture
+
+    z = np.random.default_rng(0).normal(size=(50, 2))
+    parts, filled = [], []
+    best_start, fill = mixture._best_start, mixture._fill
+
+    def record_start(part: np.ndarray, *args: object, **options: float):
+        parts.append((part, options["tol"], options["max_iter"]))
+        return best_start(part, *args, **options)
+
+    def record_fill(x: np.ndarray, fit: object, **options: object):
+        filled.append((len(x), options["max_iter"], options["tol"], options["rng"]))
+        return fill(x, fit, **options)
+
+    monkeypatch.setattr(mixture, "_best_start", record_start)
+    monkeypatch.setattr(mixture, "_fill", record_fill)
+    fit_nested(z, 2, n_dimensions=[2], n_init=2, n_start=20)
+    fit_nested(z, 2, n_dimensions=[2], n_init=2, n_start=50, tol=1e-3, max_iter=9)
+    assert [len(part) for part, *_ in parts] == [20, 50]
+    assert len(np.unique(parts[0][0][:, 0])) == 20  # no row twice
+    assert [rest for _, *rest in parts] == [[pytest.approx(1e-5), 500], [pytest.approx(1e-2), 9]]
+    assert not filled
+
+    monkeypatch.setattr(mixture._Fit, "is_full", property(lambda fit: False))
+    rng = np.random.default_rng(3)
+    fit_nested(z, 2, n_dimensions=[2], n_init=1, rng=rng)
+    assert filled == [(50, 500, 1e-6, rng)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -121,7 +121,7 @@ def fit_mixture(
     z = np.asarray(z, dtype=np.float64)
     if z.ndim != 2:
         raise ValueError(f"z must have two dimensions (rows × features), found shape {z.shape}.")
-    options = {"n_init": n_init, "max_iter": max_iter, "tol": tol, "n_start": n_start, "rng": rng}
+    options: dict[str, Any] = {"n_init": n_init, "max_iter": max_iter, "tol": tol, "n_start": n_start, "rng": rng}
     return fit_nested(z, n_domains, n_dimensions=[z.shape[1]], **options)[0]
 
 
@@ -212,11 +212,15 @@ def _result(fit: _Fit, whitening: _Whitening, center: np.ndarray, back: np.ndarr
 
 def _best_start(z, x, k: int, n_init: int, *, max_iter: int, tol: float, rng: np.random.Generator) -> _Fit:
     """Return the most likely of many fits, each from k-means of other random centres."""
-    best: _Fit | None = None
-    for _ in range(n_init):
+
+    def start() -> _Fit:
         # k-means of the rows as they are: from whitened ones the likelihood of a few hundred spots climbs higher, to
         # components of a handful of outliers that change with the seed
-        best = _better(_em(x, _hard(_kmeans(z, k, rng), k), max_iter=max_iter, tol=tol), best)
+        return _em(x, _hard(_kmeans(z, k, rng), k), max_iter=max_iter, tol=tol)
+
+    best = start()
+    for _ in range(n_init - 1):
+        best = _better(start(), best)
     return best
 
 
@@ -235,11 +239,9 @@ def _exchange(whitened: list[np.ndarray], fits: list[_Fit], k: int, *, max_iter:
             break
 
 
-def _better(fit: _Fit, best: _Fit | None) -> _Fit:
+def _better(fit: _Fit, best: _Fit) -> _Fit:
     """Return the fit of higher likelihood, one without empty domains before all others."""
-    if best is None or (fit.is_full, fit.log_likelihood) > (best.is_full, best.log_likelihood):
-        return fit
-    return best
+    return fit if (fit.is_full, fit.log_likelihood) > (best.is_full, best.log_likelihood) else best
 
 
 def _require_distinct(z: np.ndarray, n_domains: int) -> None:

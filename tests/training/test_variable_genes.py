@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import anndata as ad
 import numpy as np
 import pytest
@@ -52,13 +50,12 @@ def test_other_errors_are_not_hidden(slice_: ad.AnnData, monkeypatch: pytest.Mon
         _variable_counts(slice_, 3, None)
 
 
-def test_few_counts(caplog: pytest.LogCaptureFixture):
-    """Real counts so few that scikit-misc gives up still give as many genes as asked for."""
+def test_few_counts():
+    """Counts of one or none still give as many genes as asked for."""
     rng = np.random.default_rng(0)
     x = rng.random((50, 40)) < 0.04
     x[np.arange(50), np.arange(50) % 40] = True  # no empty spot
     adata = ad.AnnData(sparse.csr_matrix(x.astype(np.float32)))
     adata.obsm["spatial"] = rng.random((50, 2))
-    with caplog.at_level(logging.INFO, logger="scsemst"):
-        expression = read_expression(adata, layer=None, n_top_genes=10, likelihood="zinb")
+    expression = read_expression(adata, layer=None, n_top_genes=10, likelihood="zinb")
     assert expression.genes.size == 10

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
 from scsemst import nn
 from scsemst._checks import expression as stored_expression
 from scsemst.graphs import spatial_graph
 from scsemst.reuse.modules import build_module, describe_module
 from scsemst.training.batches import Batches, automatic_batch_size
-from scsemst.training.checkpoint import Checkpoint
+from scsemst.training.checkpoint import Checkpoint, named_tensors
 from scsemst.training.components import averaging_operator
 from scsemst.training.expression import Expression, read_expression
 from scsemst.training.fingerprint import fingerprint
@@ -98,7 +97,7 @@ def train_shared(
     library, genes = arrays.get("library"), arrays["genes"]
     model = build_module(info["module"])
     model.neighbor_loss = nn.NeighborLoss(balanced=preset.balanced_neighbors)
-    model.load_state_dict({n[6:]: torch.tensor(a) for n, a in arrays.items() if n.startswith("model.")}, assign=True)
+    model.load_state_dict(named_tensors(arrays, "model."), assign=True)
     model.to(world.device)
 
     size = batch_size or automatic_batch_size(adata.n_obs, genes.size, preset.hidden_channels)

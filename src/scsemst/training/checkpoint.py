@@ -22,7 +22,7 @@ from .loop import Position
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "named_tensors"]
 
 log = logging.getLogger("scsemst")
 
@@ -80,10 +80,10 @@ class Checkpoint:
             return Position()
         (info, tensors), self._found = self._found, None
         try:
-            model.load_state_dict(_tensors(tensors, "model."))
+            model.load_state_dict(named_tensors(tensors, "model."))
             groups = optimizer.state_dict()["param_groups"]
             adam: dict[int, dict[str, torch.Tensor]] = {}
-            for name, tensor in _tensors(tensors, "adam.").items():
+            for name, tensor in named_tensors(tensors, "adam.").items():
                 i, value = name.split(".")
                 adam.setdefault(int(i), {})[value] = tensor
             optimizer.load_state_dict({"state": adam, "param_groups": groups})
@@ -170,7 +170,8 @@ class Checkpoint:
         return info, tensors
 
 
-def _tensors(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, torch.Tensor]:
+def named_tensors(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the arrays whose names begin with a prefix, without it, as tensors."""
     return {name.removeprefix(prefix): torch.tensor(array) for name, array in arrays.items() if name.startswith(prefix)}
 
 

@@ -132,7 +132,8 @@ def train_modulation(
 def affine(fsm: FSM, semantics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return α and β of a trained modulation, each of shape `(n_obs, n_features)`."""
     device = next(fsm.parameters()).device
-    parts = [fsm.affine(part.to(device)) for part in torch.tensor(semantics).split(BATCH_SIZE)]
+    starts = range(0, len(semantics), BATCH_SIZE)
+    parts = [fsm.affine(torch.tensor(semantics[i : i + BATCH_SIZE]).to(device)) for i in starts]
     alpha, beta = (torch.cat(list(part)).cpu().numpy() for part in zip(*parts, strict=True))
     return alpha, beta
 

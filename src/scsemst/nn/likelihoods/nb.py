@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from .base import Likelihood
 from .observed import Chunk, Observed
 
-__all__ = ["NB", "NBAtZero", "add_nonzeros", "fast_exp", "gamma_terms"]
+__all__ = ["NB", "NBAtZero", "add_nonzeros", "fast_exp"]
 
 # exp(±7): beyond it the distribution is a Poisson (or one lump at zero) to float32 precision.
 _LOG_DISPERSION_BOUND = 7.0
@@ -39,8 +39,16 @@ class NB(Likelihood):
         return nll + add_nonzeros(values["dispersion"], zero.t, chunk, slopes), slopes
 
     def gene_terms(self, per_gene: dict[str, Tensor], observed: Observed) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """Return the part of the non-zero counts that depends on the gene's dispersion alone, and its gradient."""
-        return gamma_terms(per_gene, observed)
+        r"""Return :math:`-\sum \log \Gamma(x+\theta) / (\Gamma(\theta)\, x!)` over non-zeros, and its slope in log θ.
+
+        With a gene's θ it is the same for all spots that have the same count of a gene, and taken once for them.
+        """
+        if "dispersion" not in per_gene:
+            return 0.0, {}
+        raw, tally = per_gene["dispersion"], observed.tally
+        gamma, gamma_slope, _ = _gamma(raw.index_select(0, tally.genes), tally.values)
+        slope = torch.zeros_like(raw).index_add_(0, tally.genes, tally.times * gamma_slope)
+        return (tally.times * gamma).sum(), {"dispersion": slope}
 
 
 class NBAtZero:
@@ -90,7 +98,7 @@ def fast_exp(x: Tensor) -> Tensor:
 def add_nonzeros(raw: Tensor, t: Tensor, chunk: Chunk, slopes: dict[str, Tensor]) -> Tensor:
     """Return what non-zero counts add to the cost at zero; add their slopes in place.
 
-    Without :func:`gamma_terms` where the dispersion is the gene's.
+    Without :meth:`NB.gene_terms` where the dispersion is the gene's.
 
     Parameters
     ----------
@@ -110,19 +118,6 @@ def add_nonzeros(raw: Tensor, t: Tensor, chunk: Chunk, slopes: dict[str, Tensor]
     gamma, gamma_slope, inside = _gamma(raw.view(-1).index_select(0, chunk.flat), x)
     slopes["dispersion"].view(-1).index_add_(0, chunk.flat, rest * inside + gamma_slope)
     return nll + gamma.sum()
-
-
-def gamma_terms(per_gene: dict[str, Tensor], observed: Observed) -> tuple[Tensor | float, dict[str, Tensor]]:
-    r"""Return :math:`-\sum \log \Gamma(x+\theta) / (\Gamma(\theta)\, x!)` over non-zero counts, and its slope in log θ.
-
-    With a gene's θ it is the same for all spots that have the same count of a gene, and taken once for them.
-    """
-    if "dispersion" not in per_gene:
-        return 0.0, {}
-    raw, tally = per_gene["dispersion"], observed.tally
-    gamma, gamma_slope, _ = _gamma(raw.index_select(0, tally.genes), tally.values)
-    slope = torch.zeros_like(raw).index_add_(0, tally.genes, tally.times * gamma_slope)
-    return (tally.times * gamma).sum(), {"dispersion": slope}
 
 
 def _gamma(raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -60,7 +60,7 @@ class Observed:
         self.indptr = matrix.indptr
         row_in_chunk = np.repeat(np.arange(self.shape[0]) % chunk_size, np.diff(matrix.indptr))
         self.genes = torch.tensor(matrix.indices, dtype=torch.int64)
-        self.flat = torch.tensor(row_in_chunk * self.shape[1]) + self.genes
+        self.flat = torch.tensor(row_in_chunk * self.shape[1]).add_(self.genes)
         self.values = torch.tensor(matrix.data, dtype=dtype)
 
     @cached_property

@@ -8,16 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .base import Likelihood
-from .nb import NBAtZero, add_nonzeros, fast_exp, gamma_terms
-from .observed import Chunk, Observed
+from .nb import NB, NBAtZero, add_nonzeros, fast_exp
+from .observed import Chunk
 
 __all__ = ["ZINB"]
 
 _LOGIT_BOUND = 20.0  # beyond it 1 - π is 1 to float32 precision
 
 
-class ZINB(Likelihood):
+class ZINB(NB):
     r"""Negative binomial with extra zeros.
 
     .. math:: p(x) = \pi\, [x = 0] + (1-\pi)\, \mathrm{NB}(x;\, \mu, \theta)
@@ -56,10 +55,6 @@ class ZINB(Likelihood):
             cost, slopes["dropout"] = F.softplus(kept).sum(), share - torch.sigmoid(kept)
         nll = cost - log_zero + at_nonzeros
         return nll + add_nonzeros(values["dispersion"], zero.t, chunk, slopes), slopes
-
-    def gene_terms(self, per_gene: dict[str, Tensor], observed: Observed) -> tuple[Tensor | float, dict[str, Tensor]]:
-        """Return the part of the non-zero counts that depends on the gene's dispersion alone, and its gradient."""
-        return gamma_terms(per_gene, observed)
 
 
 def _sum_of_logs(x: Tensor) -> Tensor:

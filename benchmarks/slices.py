@@ -17,7 +17,8 @@ import os
 import time
 from functools import cache
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+if __name__ == "__main__":  # before numpy is imported, and not where a test imports this
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import anndata as ad
 import numpy as np

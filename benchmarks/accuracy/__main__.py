@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 
 # Before numpy is imported: the cores are shared, and more threads than cores are slower than one
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
+if __name__ == "__main__":
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
 
 from .methods import METHODS  # noqa: E402
 from .settings import SETTINGS  # noqa: E402

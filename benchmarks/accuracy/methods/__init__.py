@@ -108,9 +108,13 @@ METHODS = {
     "semst_no_semantics": _ablation("no semantics", "no_semantics"),
     "semst_shuffled": _ablation("shuffled gene vectors", "shuffled", "same numbers, wrong genes"),
     "semst_random": _ablation("random gene vectors", "random"),
+    "semst_names": _ablation("MiniLM of symbols and names", "names", "384 dimensions, in place of the bundled 120"),
+    "semst_prompts": _ablation("SmolLM2 reading spots", "prompts", "`pp.spot_semantics` with SmolLM2-135M-Instruct"),
     "semst_concatenated": _ablation("no FSM, semantics concatenated", "concatenated"),
-    "semst_no_gene_prior": _ablation("no gene–gene prior", "no_gene_prior", "semantics through the FSM only"),
     "semst_gene_prior": _ablation("half of each gene from its like", "gene_prior", "gene–gene prior of 0.5"),
+    "semst_gene_prior_shuffled": _ablation(
+        "half of each gene from others", "gene_prior_shuffled", "the same prior with shuffled gene vectors"
+    ),
     "semst_no_spatial_graph": _ablation("no spatial graph", "no_spatial_graph", "each spot is its only neighbour"),
     "semst_feature_graph": _ablation("a feature graph, too", "feature_graph", "both views, as in the paper"),
     "semst_no_neighbor_loss": _ablation("no neighbour loss", "no_neighbor_loss"),

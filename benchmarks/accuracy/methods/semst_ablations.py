@@ -4,26 +4,57 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import squidpy as sq
 import torch
 from anndata import AnnData
 from scipy import sparse
+from torch import Tensor, nn
 
+import scsemst
 from scsemst import _keys
 from scsemst.domains.consensus import fit_consensus
 from scsemst.language import gene_vectors
+from scsemst.nn import FSM, semst
 from scsemst.semantics.aggregate import aggregate
 from scsemst.training import PRESETS, train
 
+from ..slices import REPOSITORY
 from .semst import likelihood
 
 SEMANTICS = _keys.GENE_SEMANTICS
+MODELS = REPOSITORY / ".cache" / "models"
+"""Where `scripts/fetch_test_weights.py` puts them."""
+
+
+class Concatenation(FSM):
+    """What is usually done instead of FSM: features and semantics side by side, and a linear map back to their width."""
+
+    def __init__(self, in_channels: int, semantic_channels: int) -> None:
+        super().__init__(in_channels, semantic_channels)
+        self.to_affine = nn.ModuleList()
+        self.mixed = nn.Linear(in_channels + self.hidden_channels, in_channels)
+        with torch.no_grad():  # starts as the identity, as FSM does
+            self.mixed.weight.copy_(torch.eye(*self.mixed.weight.shape))
+            self.mixed.bias.zero_()
+
+    def reset_parameters(self) -> None:
+        self.head[1].reset_parameters()
+
+    def forward(self, z: Tensor, semantics: Tensor) -> Tensor:
+        return self.mixed(torch.cat([z, self.head(semantics)], dim=-1))
 
 
 def write_semantics(adata: AnnData, kind: str, seed: int) -> None:
-    """Write spot and gene vectors from the genes' own vectors, permuted ones or random ones."""
+    """Write spot and gene vectors: the bundled ones, permuted, random, or of the tests' language models."""
+    if kind == "names":
+        with_names = {"template": "{symbol}: {name}", "device": "cpu", "progress": False}
+        return scsemst.pp.gene_semantics(adata, model=MODELS / "minilm", **with_names)
+    if kind == "prompts":
+        options = {"key_added": SEMANTICS, "device": "cpu", "progress": False}
+        return scsemst.pp.spot_semantics(adata, model=MODELS / "smollm2", **options)
     genes = gene_vectors(adata)
     vectors, rows = genes.vectors.copy(), np.flatnonzero(genes.matched)
     rng = np.random.default_rng([seed, 1])
@@ -34,9 +65,10 @@ def write_semantics(adata: AnnData, kind: str, seed: int) -> None:
         length = np.sqrt((vectors[rows] ** 2).sum(axis=1).mean())
         vectors[rows] = drawn * length / np.sqrt(vectors.shape[1])
     elif kind != "real":
-        raise ValueError(f"kind={kind!r} is not one of real, shuffled, random.")
+        raise ValueError(f"kind={kind!r} is not one of real, shuffled, random, names, prompts.")
     adata.obsm[SEMANTICS] = aggregate(adata.X, vectors, matched=genes.matched).vectors
     adata.varm[SEMANTICS] = vectors
+    return None
 
 
 def fit(
@@ -76,17 +108,25 @@ def random(adata, n_domains, seed):
     return fit(adata, n_domains, seed, semantics="random")
 
 
+def names(adata, n_domains, seed):
+    return fit(adata, n_domains, seed, semantics="names")
+
+
+def prompts(adata, n_domains, seed):
+    return fit(adata, n_domains, seed, semantics="prompts")
+
+
 def concatenated(adata, n_domains, seed):
-    # Needs a preset with this field; without it the row says that there is none
-    return fit(adata, n_domains, seed, modulation="concatenate")
-
-
-def no_gene_prior(adata, n_domains, seed):
-    return fit(adata, n_domains, seed, gene_prior=0.0)
+    with mock.patch.object(semst, "FSM", Concatenation):
+        return fit(adata, n_domains, seed)
 
 
 def gene_prior(adata, n_domains, seed):
     return fit(adata, n_domains, seed, gene_prior=0.5)
+
+
+def gene_prior_shuffled(adata, n_domains, seed):
+    return fit(adata, n_domains, seed, semantics="shuffled", gene_prior=0.5)
 
 
 def no_spatial_graph(adata, n_domains, seed):

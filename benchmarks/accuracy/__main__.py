@@ -11,9 +11,9 @@ if __name__ == "__main__":
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 
-from .methods import METHODS  # noqa: E402
-from .settings import SETTINGS  # noqa: E402
-from .slices import ABLATION_SLICES, SLICES  # noqa: E402
+from .methods import METHODS
+from .settings import SETTINGS
+from .slices import ABLATION_SLICES, SLICES
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -19,10 +19,10 @@ if __name__ == "__main__":
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 
-import anndata as ad  # noqa: E402
-import numpy as np  # noqa: E402
+import anndata as ad
+import numpy as np
 
-from . import settings, store  # noqa: E402
+from . import settings, store
 
 
 class OutOfTime(TimeoutError):

@@ -286,6 +286,7 @@ K = [
     Case("leiden_domains: n_neighbors", lambda a: tl.leiden_domains(a, n_neighbors=0), ValueError, "n_neighbors must be"),
     Case("leiden_domains: resolution", lambda a: tl.leiden_domains(a, resolution=-1), ValueError, "resolution must be.*found -1"),
     Case("leiden_domains: resolution NaN", lambda a: tl.leiden_domains(a, resolution=np.nan), ValueError, "resolution must be.*found nan"),
+    Case("modulate: semantic_hops", lambda a: modulate(a, semantic_hops=-1), ValueError, "semantic_hops must be at least 0, found -1"),
     Case("modulate: learning_rate", lambda a: modulate(a, learning_rate=0), ValueError, "learning_rate must be positive and finite, found 0"),
     Case("modulate: key_added", lambda a: modulate(a, key_added="X_semst"), ValueError, "key_added='X_semst' would overwrite"),
     Case("modulate: hidden_channels", lambda a: modulate(a, hidden_channels="64"), TypeError, "hidden_channels must be a whole number, found '64'"),

@@ -173,3 +173,35 @@ def test_number_of_domains(embedded: AnnData, tmp_path):
     adata.obsm["X_pca"][0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         scsemst.tl.n_domains(adata, use_rep="X_pca")
+
+
+def test_semantics_are_averaged_over_the_tissue_if_asked(embedded: AnnData, tmp_path):
+    adata = embedded.copy()
+    call = {"epochs": 3, "progress": False, "copy": True}
+    found = scsemst.tl.modulate(adata, "X_pca", semantic_hops=2, **call)
+    graph = adata.obsp["spatial_connectivities"].toarray()
+    looped = ((graph + graph.T) > 0) + np.eye(adata.n_obs)
+    average = looped / looped.sum(axis=1, keepdims=True)
+    by_hand = adata.copy()
+    by_hand.obsm["X_gene_semantics"] = (average @ average @ adata.obsm["X_gene_semantics"]).astype(np.float32)
+    expected = scsemst.tl.modulate(by_hand, "X_pca", **call)
+    np.testing.assert_allclose(found.obsm[OUT], expected.obsm[OUT], rtol=1e-3, atol=1e-3)
+    assert not np.allclose(found.obsm[OUT], scsemst.tl.modulate(adata, "X_pca", **call).obsm[OUT], atol=1e-2)
+
+    found.write_h5ad(tmp_path / "slice.h5ad")
+    read = sc.read_h5ad(tmp_path / "slice.h5ad")
+    read.obs["half"] = np.where(np.arange(read.n_obs) % 2, "a", "b")
+    call = {"modulation_key": OUT, "n_steps": 2}
+    scsemst.tl.semantic_drivers(read, "half", **call)  # reads the graph again
+    assert len(read.uns["semantic_drivers"])
+    del read.obsp["spatial_connectivities"]
+    with pytest.raises(KeyError, match="spatial_connectivities"):
+        scsemst.tl.semantic_drivers(read, "half", **call)
+
+
+def test_averages_need_a_graph(embedded: AnnData):
+    adata = embedded.copy()
+    del adata.obsp["spatial_connectivities"]
+    with pytest.raises(KeyError, match=r"spatial_connectivities.*squidpy\.gr\.spatial_neighbors"):
+        scsemst.tl.modulate(adata, "X_pca", semantic_hops=1, progress=False)
+    assert OUT not in adata.obsm

@@ -18,6 +18,6 @@ def embed(
     cc.gr.aggregate_neighbors(adata, n_layers=n_layers, use_rep="X_features")
     if semantics_key is None:
         return adata.obsm["X_cellcharter"]
-    options = {"epochs": epochs, "likelihood": likelihood, "rng": seed, "progress": False}
+    options = {"epochs": epochs, "likelihood": likelihood, "semantic_hops": 2, "rng": seed, "progress": False}
     scsemst.tl.modulate(adata, "X_cellcharter", semantics_key=semantics_key, **options)
     return adata.obsm["X_cellcharter_semst"]

@@ -1,6 +1,6 @@
 """FSM in PyTorch Geometric's `DeepGraphInfomax`, the contrastive family of GraphST and SpaceFlow.
 
-A spot's semantics are features of the spot, so the corruption moves them together with its expression.
+A spot's semantics are features of the spot, so the corruption gives each spot the expression and the semantics of another.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from anndata import AnnData
 from numpy import ndarray
-from torch_geometric.nn import DeepGraphInfomax, GCNConv
+from torch_geometric.nn import DeepGraphInfomax, GCNConv, SimpleConv
 from torch_geometric.utils import from_scipy_sparse_matrix
 
 from scsemst.nn import FSM
@@ -29,7 +29,6 @@ class Encoder(torch.nn.Module):
 
 
 def corrupt(x, edge_index, semantics=None):
-    """Give each spot the expression and the semantics of another."""
     other = torch.randperm(len(x))
     return x[other], edge_index, None if semantics is None else semantics[other]
 
@@ -38,12 +37,15 @@ def summarize(z, *_, **__):
     return z.mean(dim=0).sigmoid()
 
 
-def embed(adata: AnnData, *, semantics_key: str | None, epochs=150, n_latent=32, seed=0) -> ndarray:
+def embed(adata: AnnData, *, semantics_key: str | None, epochs=150, n_latent=32, semantic_hops=2, seed=0) -> ndarray:
     """Return the latent space, shape `(n_obs, n_latent)`; needs `X_pca`, squidpy's graph and the semantics."""
-    x = torch.tensor(adata.obsm["X_pca"].copy(), dtype=torch.float32)
-    x = x / x.std()
+    x = torch.tensor(adata.obsm["X_pca"] / adata.obsm["X_pca"].std(), dtype=torch.float32)
     semantics = None if semantics_key is None else torch.tensor(adata.obsm[semantics_key])
     edges, _ = from_scipy_sparse_matrix(adata.obsp["spatial_connectivities"].tocoo())
+    if semantics is not None:
+        # One spot's few counts make a noisy sentence: unaveraged, it would undo the smoothness of the graph layers
+        for _ in range(semantic_hops):
+            semantics = SimpleConv("mean", combine_root="self_loop")(semantics, edges)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         encoder = Encoder(x.shape[1], None if semantics is None else semantics.shape[1], n_latent)
@@ -54,6 +56,5 @@ def embed(adata: AnnData, *, semantics_key: str | None, epochs=150, n_latent=32,
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        model.eval()
         with torch.no_grad():
-            return model.encoder(x, edges, semantics).numpy()
+            return model.eval().encoder(x, edges, semantics).numpy()

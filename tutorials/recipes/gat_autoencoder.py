@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from anndata import AnnData
 from numpy import ndarray
-from torch_geometric.nn import GATConv
+from torch_geometric.nn import GATConv, SimpleConv
 from torch_geometric.utils import from_scipy_sparse_matrix
 
 from scsemst.nn import FSM
@@ -27,12 +27,16 @@ class Autoencoder(torch.nn.Module):
         return self.conv4(self.conv3(z, edge_index).relu(), edge_index)
 
 
-def embed(adata: AnnData, *, semantics_key: str | None, epochs=150, n_latent=15, seed=0) -> ndarray:
+def embed(adata: AnnData, *, semantics_key: str | None, epochs=150, n_latent=15, semantic_hops=2, seed=0) -> ndarray:
     """Return the latent space, shape `(n_obs, n_latent)`; needs `X_pca`, squidpy's graph and the semantics."""
     x = torch.tensor(adata.obsm["X_pca"].copy(), dtype=torch.float32)
     x = x / x.std()
     semantics = None if semantics_key is None else torch.tensor(adata.obsm[semantics_key])
     edges, _ = from_scipy_sparse_matrix(adata.obsp["spatial_connectivities"].tocoo())
+    if semantics is not None:
+        # One spot's few counts make a noisy sentence: unaveraged, it would undo the smoothness of the graph layers
+        for _ in range(semantic_hops):
+            semantics = SimpleConv("mean", combine_root="self_loop")(semantics, edges)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Autoencoder(x.shape[1], None if semantics is None else semantics.shape[1], n_latent)

@@ -38,6 +38,6 @@ def embed(
     adata.obsm["X_graphst"] = sc.pp.pca(emb, n_comps=min(n_latent, *(n - 1 for n in emb.shape)), random_state=0)
     if semantics_key is None:
         return adata.obsm["X_graphst"]
-    options = {"epochs": epochs, "likelihood": likelihood, "rng": seed, "progress": False}
+    options = {"epochs": epochs, "likelihood": likelihood, "semantic_hops": 2, "rng": seed, "progress": False}
     scsemst.tl.modulate(adata, "X_graphst", semantics_key=semantics_key, **options)
     return adata.obsm["X_graphst_semst"]

@@ -22,6 +22,8 @@ def modulate(
     use_rep: str = "X_scVI",
     *,
     semantics_key: str = _keys.GENE_SEMANTICS,
+    semantic_hops: int = 0,
+    neighbors_key: str = _keys.SPATIAL_CONNECTIVITIES,
     layer: str | None = None,
     n_top_genes: int = 3000,
     likelihood: Literal["zinb", "nb", "poisson", "gaussian"] = "zinb",
@@ -51,6 +53,11 @@ def modulate(
     semantics_key
         Key in `obsm` of the spots' semantic vectors, from :func:`scsemst.pp.gene_semantics` or
         :func:`scsemst.pp.spot_semantics`.
+    semantic_hops
+        How often to average the semantic vectors over the spatial graph first. For an embedding that is smooth in space,
+        2 or so, as in :func:`scsemst.tl.semst`: otherwise each spot's own, noisy vector makes it rough again.
+    neighbors_key
+        Key in `obsp` of the spatial graph, read if `semantic_hops` is not 0.
     layer
         Layer with the raw counts, `X` by default.
     n_top_genes
@@ -91,7 +98,7 @@ def modulate(
     Raises
     ------
     KeyError
-        If the embedding, the semantics or the layer are missing.
+        If the embedding, the semantics, the layer or the spatial graph that is to be read are missing.
     ValueError
         If the embedding or the semantics have NaN values or are the same for every spot, or the expression is not as
         :func:`scsemst.tl.semst` needs it.
@@ -117,6 +124,7 @@ def modulate(
     require_in(likelihood, ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
     sizes = {"n_top_genes": n_top_genes, "hidden_channels": hidden_channels, "epochs": epochs}
     sizes = {name: require_integer(value, name=name, minimum=1) for name, value in sizes.items()}
+    semantic_hops = require_integer(semantic_hops, name="semantic_hops", minimum=0)
     learning_rate = require_positive(learning_rate, name="learning_rate")
     key_added = _keys.modulated(use_rep) if key_added is None else key_added
     require_string(key_added, name="key_added")
@@ -127,11 +135,17 @@ def modulate(
         adata, semantics_key, fix="Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key= to name another."
     )
 
+    from scsemst.graphs import spatial_graph
     from scsemst.training import resolve_device, run_record, seed_record
+    from scsemst.training.components import averaging_operator
     from scsemst.training.expression import read_expression
     from scsemst.training.modulate import Standard, store_fsm, train_modulation
 
     expression = read_expression(adata, layer=layer, n_top_genes=sizes["n_top_genes"], likelihood=likelihood)
+    if semantic_hops:
+        average = averaging_operator(spatial_graph(adata, neighbors_key))
+        for _ in range(semantic_hops):
+            vectors = average @ vectors
     standard = Standard.of(vectors)
     generator = as_generator(rng)
     seed = seed_record(rng, generator)
@@ -150,6 +164,8 @@ def modulate(
     params = {
         "use_rep": use_rep,
         "semantics_key": semantics_key,
+        "semantic_hops": semantic_hops,
+        "neighbors_key": neighbors_key,
         "layer": layer,
         "n_genes": expression.genes.size,
         "likelihood": likelihood,
@@ -158,7 +174,7 @@ def modulate(
         **seed,
     }
     record = run_record(adata, params, trained.history, semantics_key)
-    record["fsm"] = store_fsm(trained.fsm, standard, feature_scale=trained.feature_scale)
+    record["fsm"] = store_fsm(trained.fsm, standard, feature_scale=trained.feature_scale, n_hops=semantic_hops)
 
     adata = adata.copy() if copy else adata
     adata.obsm[key_added] = (1 + trained.alpha) * z + trained.beta

@@ -17,7 +17,7 @@ import scsemst
 from scsemst import _keys
 from scsemst.domains.consensus import fit_consensus
 from scsemst.language import gene_vectors
-from scsemst.nn import FSM, semst
+from scsemst.nn import FSM, SemST, semst
 from scsemst.semantics.aggregate import aggregate
 from scsemst.training import PRESETS, train
 
@@ -50,7 +50,7 @@ class Concatenation(FSM):
 def write_semantics(adata: AnnData, kind: str, seed: int) -> None:
     """Write spot and gene vectors: the bundled ones, permuted, random, or of the tests' language models."""
     if kind == "names":
-        with_names = {"template": "{symbol}: {name}", "device": "cpu", "progress": False}
+        with_names = {"template": "{symbol}: {name}", "device": "cpu"}
         return scsemst.pp.gene_semantics(adata, model=MODELS / "minilm", **with_names)
     if kind == "prompts":
         options = {"key_added": SEMANTICS, "device": "cpu", "progress": False}
@@ -150,7 +150,14 @@ def no_redundancy_loss(adata, n_domains, seed):
 
 
 def no_reconstruction(adata, n_domains, seed):
-    return fit(adata, n_domains, seed, reconstruction_weight=0.0)
+    loss = SemST.loss
+
+    def without(self: SemST, *args: Any) -> dict[str, Tensor]:
+        terms = loss(self, *args)
+        return terms | {"reconstruction": 0 * terms["reconstruction"]}
+
+    with mock.patch.object(SemST, "loss", without):
+        return fit(adata, n_domains, seed)
 
 
 def untrained(adata, n_domains, seed):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scanpy as sc
 import torch
+from scipy import sparse
 
 import scsemst
 from scsemst.training.modulate import load_fsm
@@ -205,3 +206,10 @@ def test_averages_need_a_graph(embedded: AnnData):
     with pytest.raises(KeyError, match=r"spatial_connectivities.*squidpy\.gr\.spatial_neighbors"):
         scsemst.tl.modulate(adata, "X_pca", semantic_hops=1, progress=False)
     assert OUT not in adata.obsm
+
+
+def test_averages_that_leave_nothing(embedded: AnnData):
+    adata = embedded[:2].copy()
+    adata.obsp["spatial_connectivities"] = sparse.csr_matrix([[0.0, 1], [1, 0]])  # each has the mean of both
+    with pytest.raises(ValueError, match=r"X_gene_semantics.*same for every spot.*gene_semantics"):
+        scsemst.tl.modulate(adata, "X_pca", semantic_hops=1, progress=False)

@@ -50,11 +50,12 @@ class Concatenation(FSM):
 def write_semantics(adata: AnnData, kind: str, seed: int) -> None:
     """Write spot and gene vectors: the bundled ones, permuted, random, or of the tests' language models."""
     if kind == "names":
-        with_names = {"template": "{symbol}: {name}", "device": "cpu"}
-        return scsemst.pp.gene_semantics(adata, model=MODELS / "minilm", **with_names)
+        scsemst.pp.gene_semantics(adata, model=MODELS / "minilm", template="{symbol}: {name}", device="cpu")
+        return
     if kind == "prompts":
         options = {"key_added": SEMANTICS, "device": "cpu", "progress": False}
-        return scsemst.pp.spot_semantics(adata, model=MODELS / "smollm2", **options)
+        scsemst.pp.spot_semantics(adata, model=MODELS / "smollm2", **options)
+        return
     genes = gene_vectors(adata)
     vectors, rows = genes.vectors.copy(), np.flatnonzero(genes.matched)
     rng = np.random.default_rng([seed, 1])
@@ -68,7 +69,6 @@ def write_semantics(adata: AnnData, kind: str, seed: int) -> None:
         raise ValueError(f"kind={kind!r} is not one of real, shuffled, random, names, prompts.")
     adata.obsm[SEMANTICS] = aggregate(adata.X, vectors, matched=genes.matched).vectors
     adata.varm[SEMANTICS] = vectors
-    return None
 
 
 def fit(

@@ -131,27 +131,23 @@ def modulate(
     if key_added == use_rep:
         raise ValueError(f"key_added={key_added!r} would overwrite the embedding that is read. Choose another key.")
     z = _matrix(adata, use_rep, fix="Compute the embedding first, for example with scvi-tools, or pass use_rep=.")
-    vectors = _matrix(
-        adata, semantics_key, fix="Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key= to name another."
-    )
 
     from scsemst.graphs import spatial_graph
     from scsemst.training import resolve_device, run_record, seed_record
     from scsemst.training.components import averaging_operator
     from scsemst.training.expression import read_expression
-    from scsemst.training.modulate import Standard, store_fsm, train_modulation
+    from scsemst.training.modulate import store_fsm, train_modulation
+    from scsemst.training.semantics import standard_semantics
 
+    average = averaging_operator(spatial_graph(adata, neighbors_key)) if semantic_hops else None
+    fix = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key= to name another."
+    semantics = standard_semantics(adata, semantics_key, average=average, n_hops=semantic_hops, fix=fix)
     expression = read_expression(adata, layer=layer, n_top_genes=sizes["n_top_genes"], likelihood=likelihood)
-    if semantic_hops:
-        average = averaging_operator(spatial_graph(adata, neighbors_key))
-        for _ in range(semantic_hops):
-            vectors = average @ vectors
-    standard = Standard.of(vectors)
     generator = as_generator(rng)
     seed = seed_record(rng, generator)
     trained = train_modulation(
         z,
-        standard.apply(vectors),
+        semantics.vectors,
         expression,
         likelihood=likelihood,
         hidden_channels=sizes["hidden_channels"],
@@ -174,7 +170,9 @@ def modulate(
         **seed,
     }
     record = run_record(adata, params, trained.history, semantics_key)
-    record["fsm"] = store_fsm(trained.fsm, standard, feature_scale=trained.feature_scale, n_hops=semantic_hops)
+    record["fsm"] = store_fsm(
+        trained.fsm, semantics.standard, feature_scale=trained.feature_scale, n_hops=semantic_hops
+    )
 
     adata = adata.copy() if copy else adata
     adata.obsm[key_added] = (1 + trained.alpha) * z + trained.beta

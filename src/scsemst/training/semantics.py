@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .slices import Slices
 
-__all__ = ["Semantics", "Standard", "read_gene_mixing", "read_semantics"]
+__all__ = ["Semantics", "Standard", "read_gene_mixing", "read_semantics", "standard_semantics"]
 
 FIX = "Run scsemst.pp.gene_semantics(adata) first, or pass semantics_key=None to train without semantics."
 
@@ -52,6 +52,19 @@ class Semantics(NamedTuple):
 def read_semantics(
     adata: AnnData, key: str | None, *, average: sparse.csr_matrix, n_hops: int = 0, slices: Slices | None = None
 ) -> Semantics | None:
+    """Return :func:`standard_semantics`, or nothing without a key."""
+    return None if key is None else standard_semantics(adata, key, average=average, n_hops=n_hops, slices=slices)
+
+
+def standard_semantics(
+    adata: AnnData,
+    key: str,
+    *,
+    average: sparse.csr_matrix | None,
+    n_hops: int = 0,
+    slices: Slices | None = None,
+    fix: str = FIX,
+) -> Semantics:
     """Return the spots' semantic vectors, centred and scaled to unit mean variance.
 
     Parameters
@@ -59,23 +72,24 @@ def read_semantics(
     adata
         Annotated data with `obsm[key]`.
     key
-        Key in `obsm`; nothing is read without.
+        Key in `obsm`.
     average
-        See :func:`~scsemst.training.components.averaging_operator`.
+        See :func:`~scsemst.training.components.averaging_operator`; nothing is averaged without.
     n_hops
         How often to average the vectors over the spatial graph: one spot's few counts make a noisy sentence.
     slices
         Slices to centre one by one.
+    fix
+        What errors tell to do.
     """
-    if key is None:
-        return None
-    vectors = features(adata, key, fix=FIX).astype(np.float32)
+    vectors = features(adata, key, fix=fix).astype(np.float32)
     size = float(np.abs(vectors).max(initial=0))
-    for _ in range(n_hops):
-        vectors = average @ vectors
+    if average is not None:
+        for _ in range(n_hops):
+            vectors = average @ vectors
     standard = Standard.of(vectors, slices)
     if standard.scale <= 1e-6 * size:
-        raise ValueError(f"adata.obsm[{key!r}] is the same for every spot: it says nothing about domains. {FIX}")
+        raise ValueError(f"adata.obsm[{key!r}] is the same for every spot: it says nothing about domains. {fix}")
     return Semantics(standard.apply(vectors, slices), standard)
 
 

@@ -1,10 +1,11 @@
 """FSM in other models: without it, with the genes' meanings, and with the meanings shuffled over genes.
 
-    python -m benchmarks.fsm [--slices NAME ...] [--models NAME ...] [--seeds 5]
+    python -m benchmarks.fsm [--slices NAME ...] [--models NAME ...] [--seeds 5] [--unaveraged]
 
 Models are the recipes in `tutorials/recipes/`; they see unlabelled copies of the slices, and labels only score what
 they return: ARI of a mixture with the annotated number of domains, k-nearest-neighbour purity and a spatially blocked
-linear probe. Runs in `benchmarks/results/fsm.json` are kept, so the command can be stopped and called again.
+linear probe. Runs in `benchmarks/results/fsm.json` are kept, so the command can be stopped and called again. With
+`--unaveraged`, no recipe averages the semantics over the spatial graph, and the runs lie in `fsm_unaveraged.json`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from .accuracy.methods.semst_ablations import SEMANTICS, write_semantics
 from .accuracy.slices import REPOSITORY, RESULTS, SLICES, slice_path, unlabelled
 
 OUTPUT = RESULTS / "fsm.json"
+UNAVERAGED = RESULTS / "fsm_unaveraged.json"
 KEYS = ["model", "slice", "semantics", "seed"]
 METRICS = ["ari", "knn_purity", "spatial_probe"]
 MODELS = {
@@ -66,7 +68,7 @@ def prepared(name: str) -> tuple[ad.AnnData, pd.Series]:
     return adata, truth
 
 
-def run(model: str, name: str, semantics: str, seed: int) -> dict[str, object]:
+def run(model: str, name: str, semantics: str, seed: int, *, averaged: bool = True) -> dict[str, object]:
     adata, truth = prepared(name)
     adata = adata.copy()
     if semantics != "none":
@@ -74,6 +76,8 @@ def run(model: str, name: str, semantics: str, seed: int) -> dict[str, object]:
     module, options = MODELS[model]
     if model.startswith("tl.modulate"):
         options = options | {"likelihood": likelihood(adata)}
+    if not averaged:
+        options = options | {"semantic_hops": 0}
     z = recipe(module).embed(adata, semantics_key=None if semantics == "none" else SEMANTICS, seed=seed, **options)
     labels = fit_mixture(z, SLICES[name].n_domains, n_init=10, rng=seed).labels
     scores = (
@@ -107,8 +111,10 @@ def main() -> None:
     parser.add_argument("--slices", nargs="+", choices=SLICES, default=[n for n in SLICES if SLICES[n].averaged])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--unaveraged", action="store_true")
     options = parser.parse_args()
-    runs = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else []
+    output = UNAVERAGED if options.unaveraged else OUTPUT
+    runs = json.loads(output.read_text()) if output.exists() else []
     done = {tuple(row[key] for key in KEYS) for row in runs}
     for name in options.slices:
         if not slice_path(name).exists():
@@ -118,9 +124,9 @@ def main() -> None:
             for model in options.models:
                 for semantics in ("none", "real", "shuffled"):
                     if (model, name, semantics, seed) not in done:
-                        runs.append(run(model, name, semantics, seed))
+                        runs.append(run(model, name, semantics, seed, averaged=not options.unaveraged))
                         print(*runs[-1].values(), flush=True)
-                        OUTPUT.write_text(json.dumps(runs, indent=0) + "\n")
+                        output.write_text(json.dumps(runs, indent=0) + "\n")
     print(table(pd.DataFrame(runs)))
 
 

@@ -22,6 +22,7 @@ def embed(
     epochs=100,
     n_epochs_graphst=600,
     n_latent=20,
+    semantic_hops=2,
     likelihood="zinb",
     seed=0,
 ) -> ndarray:
@@ -38,6 +39,14 @@ def embed(
     adata.obsm["X_graphst"] = sc.pp.pca(emb, n_comps=min(n_latent, *(n - 1 for n in emb.shape)), random_state=0)
     if semantics_key is None:
         return adata.obsm["X_graphst"]
-    options = {"epochs": epochs, "likelihood": likelihood, "semantic_hops": 2, "rng": seed, "progress": False}
-    scsemst.tl.modulate(adata, "X_graphst", semantics_key=semantics_key, **options)
+    scsemst.tl.modulate(
+        adata,
+        "X_graphst",
+        semantics_key=semantics_key,
+        semantic_hops=semantic_hops,
+        epochs=epochs,
+        likelihood=likelihood,
+        rng=seed,
+        progress=False,
+    )
     return adata.obsm["X_graphst_semst"]

@@ -211,6 +211,7 @@ NAMES = [
     Case("gene_semantics: options of an encoder", lambda a: pp.gene_semantics(a, pooling="mean"), TypeError, "pooling: options of an encoder"),
     Case("gene_semantics: a table without our genes", lambda a: pp.gene_semantics(a, model=pd.DataFrame(np.eye(2), ["x1", "x2"])), ValueError, "None of the 150 genes was found"),
     Case("gene_semantics: a table with NaN", lambda a: pp.gene_semantics(a, model={"GFAP": [1.0, np.nan]}), ValueError, "NaN or infinite values"),
+    Case("gene_semantics: a table beyond single precision", lambda a: pp.gene_semantics(a, model={"GFAP": [1.0, 1e300]}), ValueError, "NaN or infinite values, in single precision"),
     Case("gene_semantics: vectors of two lengths", lambda a: pp.gene_semantics(a, model={"GFAP": [1.0], "MBP": [1.0, 2.0]}), ValueError, "all of one length"),
     Case("gene_semantics: an empty table", lambda a: pp.gene_semantics(a, model=pd.DataFrame()), ValueError, "no vectors"),
     Case("gene_semantics: no such file", lambda a: pp.gene_semantics(a, model="none.parquet"), FileNotFoundError, "'none.parquet'.*no such file"),

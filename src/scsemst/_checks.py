@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _LARGEST_COUNT = 2**24
 
 
-def available(names: Iterable[str]) -> str:
+def available(names: Iterable[str | None]) -> str:
     """List `names` for an error message."""
-    names = [repr(name) for name in names]
+    names = [repr(name) for name in names if name is not None]  # anndata lists X among the layers, as None, from 0.13 on
     return ", ".join(names) if names else "none"
 
 

@@ -25,7 +25,7 @@ import numpy as np
 def run(adata, n_domains, seed):
     seen = {
         "obs": list(adata.obs), "var": list(adata.var), "uns": list(adata.uns), "obsm": list(adata.obsm),
-        "layers": list(adata.layers), "obsp": list(adata.obsp), "varm": list(adata.varm), "raw": adata.raw is not None,
+        "layers": [name for name in adata.layers if name], "obsp": list(adata.obsp), "varm": list(adata.varm), "raw": adata.raw is not None,
         "obs_names": list(adata.obs_names[:3]), "file": str(adata.file.filename),
         "scoring": "benchmarks.accuracy.score" in sys.modules,
     }

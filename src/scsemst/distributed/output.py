@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import h5py
     from anndata import AnnData
 
-__all__ = ["working_file", "write_results"]
+__all__ = ["working_file", "write_entry", "write_results"]
 
 
 @contextmanager
@@ -38,15 +38,24 @@ def working_file(source: Path, target: Path) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
+def write_entry(file: h5py.File, slot: str, key: str, value: object) -> None:
+    """Write one entry of `obsm`, `uns` and the like; all else in the file stays as it is."""
+    import anndata as ad
+
+    if slot not in file:
+        ad.io.write_elem(file, slot, {})
+    ad.io.write_elem(file[slot], key, value)
+
+
 def write_results(file: h5py.File, adata: AnnData, key: str) -> None:
     """Write what :func:`scsemst.tl.semst` added to AnnData to the file; all else in it stays as it is."""
     import anndata as ad
 
     name = _keys.embedding(key)
-    ad.io.write_elem(file, f"obsm/{name}", adata.obsm[name])
+    write_entry(file, "obsm", name, adata.obsm[name])
     for name in (key, _keys.N_DOMAINS):
         if name in adata.uns:
-            ad.io.write_elem(file, f"uns/{name}", adata.uns[name])
+            write_entry(file, "uns", name, adata.uns[name])
     if key in adata.obs:
         obs = file["obs"]
         ad.io.write_elem(obs, key, adata.obs[key].array)

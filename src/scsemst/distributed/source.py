@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from scsemst import _keys
 from scsemst._checks import features
 
+from .output import write_entry
+
 if TYPE_CHECKING:
     import h5py
     from anndata import AnnData
@@ -68,16 +70,16 @@ def prepare(file: h5py.File, options: dict[str, Any]) -> None:
         points.obsm[_keys.SPATIAL] = features(adata, _keys.SPATIAL, fix=_FIX)
         sq.gr.spatial_neighbors_knn(points, n_neighs=6)
         for name in points.obsp:
-            ad.io.write_elem(file, f"obsp/{name}", points.obsp[name])
+            write_entry(file, "obsp", name, points.obsp[name])
         for name in points.uns:
-            ad.io.write_elem(file, f"uns/{name}", points.uns[name])
+            write_entry(file, "uns", name, points.uns[name])
     key = _keys.GENE_SEMANTICS
     if options["semantics_key"] == key and key not in adata.obsm:
         from scsemst import pp
 
         pp.gene_semantics(adata, layer=options["layer"])
         for slot in ("obsm", "varm", "uns"):
-            ad.io.write_elem(file, f"{slot}/{key}", getattr(adata, slot)[key])
+            write_entry(file, slot, key, getattr(adata, slot)[key])
 
 
 def _lazy(element: Any) -> Any:

@@ -85,9 +85,10 @@ def read_table(model: pd.DataFrame | Mapping | str | Path, *, allow_pickle: bool
         raise ValueError(f"{source} holds {type(model).__name__}, not a data frame or a dictionary of gene vectors.")
     if not vectors.size:
         raise ValueError(f"{source} holds no vectors: its shape is {vectors.shape}.")
+    with np.errstate(over="ignore"):  # what is too large for single precision becomes infinite, and is refused as such
+        vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if not np.isfinite(vectors).all():
-        raise ValueError(f"{source} has NaN or infinite values. Remove those genes first.")
-    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+        raise ValueError(f"{source} has NaN or infinite values, in single precision. Remove those genes first.")
     digest = hashlib.sha256("\n".join(names).encode())
     digest.update(vectors.tobytes())
     return VectorTable(names, vectors, digest.hexdigest()[:16])

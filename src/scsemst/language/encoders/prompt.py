@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 POOLINGS = ("genes", "mean", "last")
 _SLAB = 16_384  # texts held as tokens at a time
+_CACHE_ARGUMENTS = ("cache", "past_key_values")  # transformers from 5.24 on, and before
 
 
 class PromptEncoder(Encoder):
@@ -172,12 +173,15 @@ class Prefix:
         Last hidden states, float32, shape `(length, d)`.
     cache
         The model's keys and values.
+    argument
+        What the model calls them.
     """
 
-    def __init__(self, length: int, hidden: torch.Tensor, cache: Any) -> None:
+    def __init__(self, length: int, hidden: torch.Tensor, cache: Any, argument: str) -> None:
         self.length = length
         self.hidden = hidden
         self.cache = cache
+        self.argument = argument
 
     @classmethod
     def encode(cls, model: Any, tokens: Sequence[int]) -> Prefix | None:
@@ -190,10 +194,11 @@ class Prefix:
                 output = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
             except TypeError:  # no such argument
                 return None
-        cache = getattr(output, "past_key_values", None)
-        if cache is None or not hasattr(cache, "batch_repeat_interleave"):
-            return None
-        return cls(len(tokens), output.last_hidden_state[0].float(), cache)
+        for argument in _CACHE_ARGUMENTS:
+            cache = getattr(output, argument, None)
+            if hasattr(cache, "batch_repeat_interleave"):
+                return cls(len(tokens), output.last_hidden_state[0].float(), cache, argument)
+        return None
 
     def extend(self, model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the hidden states of tokens that follow the prefix, shape `(b, length, d)`."""
@@ -207,8 +212,8 @@ class Prefix:
             input_ids=ids,
             attention_mask=torch.cat([before, mask], dim=1),
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
+            **{self.argument: cache},
         ).last_hidden_state
 
 

@@ -19,8 +19,9 @@ _LARGEST_COUNT = 2**24
 
 def available(names: Iterable[str | None]) -> str:
     """List `names` for an error message."""
-    names = [repr(name) for name in names if name is not None]  # anndata lists X among the layers, as None, from 0.13 on
-    return ", ".join(names) if names else "none"
+    # From anndata 0.13 on, X is among the layers, as None
+    found = [repr(name) for name in names if name is not None]
+    return ", ".join(found) if found else "none"
 
 
 def require_string(value: object, *, name: str) -> None:

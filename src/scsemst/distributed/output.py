@@ -49,15 +49,13 @@ def write_entry(file: h5py.File, slot: str, key: str, value: object) -> None:
 
 def write_results(file: h5py.File, adata: AnnData, key: str) -> None:
     """Write what :func:`scsemst.tl.semst` added to AnnData to the file; all else in it stays as it is."""
-    import anndata as ad
-
     name = _keys.embedding(key)
     write_entry(file, "obsm", name, adata.obsm[name])
     for name in (key, _keys.N_DOMAINS):
         if name in adata.uns:
             write_entry(file, "uns", name, adata.uns[name])
     if key in adata.obs:
+        write_entry(file, "obs", key, adata.obs[key].array)
         obs = file["obs"]
-        ad.io.write_elem(obs, key, adata.obs[key].array)
         columns = [str(column) for column in obs.attrs["column-order"]]
         obs.attrs["column-order"] = columns if key in columns else [*columns, key]

@@ -54,6 +54,17 @@ def test_every_kind_of_model_comes_back(corner, tmp_path: Path, options: dict):
     assert ("semst" in second.obs) == (model.n_domains is not None)
 
 
+def test_a_model_from_before_the_rule_for_few_spots_averages_as_it_did(trained, corner, folder: Path):
+    options = json.loads((folder / "config.json").read_text())["options"]
+    assert options.pop("enough_spots") == 1000 > corner.n_obs
+    change_config(folder, options=options)
+    now, then = (scsemst.tl.predict(corner, model, copy=True) for model in (trained[0], scsemst.SemST.load(folder)))
+    assert np.abs(now.obsm["X_semst"] - then.obsm["X_semst"]).max() > 0.01
+    change_config(folder, options={**options, "enough_spots": -1})
+    with pytest.raises(ValueError, match="damaged.*enough_spots"):
+        scsemst.SemST.load(folder)
+
+
 def test_nothing_is_pickled(folder: Path):
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".safetensors"]
     for path in folder.iterdir():

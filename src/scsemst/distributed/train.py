@@ -10,7 +10,7 @@ import numpy as np
 
 from scsemst import nn
 from scsemst._checks import expression as stored_expression
-from scsemst.graphs import spatial_graph
+from scsemst.graphs import local_graph, spatial_graph
 from scsemst.reuse.modules import build_module, describe_module
 from scsemst.training.batches import Batches, automatic_batch_size
 from scsemst.training.checkpoint import Checkpoint, named_tensors
@@ -87,7 +87,7 @@ def train_shared(
     options
         `n_top_genes`, `likelihood` and `device`.
     """
-    spatial = spatial_graph(adata, neighbors_key)
+    spatial = local_graph(spatial_graph(adata, neighbors_key), preset.enough_spots)
     average = averaging_operator(spatial)
     checked: dict[str, Any] = {"semantics_key": semantics_key, "checkpoint": checkpoint_dir is not None}
     settings = {"batch_size": batch_size, "precision": precision, "parts_per_step": parts_per_step}

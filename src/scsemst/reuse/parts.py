@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from scsemst.graphs import spatial_graph
+from scsemst.graphs import local_graph, spatial_graph
 from scsemst.training.batches import Batches, automatic_batch_size
 from scsemst.training.components import averaging_operator
 from scsemst.training.expression import read_expression
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from scsemst.nn import SemST
     from scsemst.training.run import Run
+    from scsemst.training.slices import Slices
 
 __all__ = ["Parts", "Rotation", "encode_slice", "gather"]
 
@@ -41,6 +42,7 @@ OPTIONS = (
     "n_top_genes",
     "batch_key",
     "normalization",
+    "enough_spots",
     "n_neighbors",
     "semantic_hops",
     "readout_hops",
@@ -117,7 +119,7 @@ def gather(
     mixing = read_gene_mixing(adata, key, expression.genes, run.preset.gene_prior)
     loadings = None
     if run.preset.feature_view:
-        spatial = spatial_graph(adata, neighbors_key)
+        spatial = _graph(adata, neighbors_key, options, slices)
         n = run.preset.hidden_channels
         loadings, _ = start_components(expression, spatial, n, gene_mixing=mixing, rng=rng, slices=slices)
         loadings = loadings[:, :N_FEATURE_COMPONENTS]
@@ -171,11 +173,11 @@ def encode_slice(
     device
         Where to compute.
     """
-    spatial = spatial_graph(adata, neighbors_key)
-    average = averaging_operator(spatial)
     options = parts.options
-    key = options["semantics_key"] if parts.module.fsm is not None else None
     slices = slices_of(adata, parts)
+    spatial = _graph(adata, neighbors_key, options, slices)
+    average = averaging_operator(spatial)
+    key = options["semantics_key"] if parts.module.fsm is not None else None
     semantics = read_semantics(adata, key, average=average, n_hops=options["semantic_hops"], slices=slices)
     projected = None
     if parts.loadings is not None:
@@ -206,6 +208,12 @@ def encode_slice(
     for _ in range(options["readout_hops"]):
         z = average @ z
     return parts.rotation(z)
+
+
+def _graph(adata: AnnData, key: str, options: dict[str, Any], slices: Slices | None) -> sparse.csr_matrix:
+    """Return the spatial graph as training would read it."""
+    codes = None if slices is None else slices.codes
+    return local_graph(spatial_graph(adata, key), options["enough_spots"], codes=codes)
 
 
 def _rotation(z: np.ndarray, latent: np.ndarray) -> Rotation:

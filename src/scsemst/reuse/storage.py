@@ -117,7 +117,9 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of training, or raise unless each is what training could have had."""
     require_in(options["likelihood"], LIKELIHOODS, name="likelihood")
     require_in(options["normalization"], ("row", "sym"), name="normalization")
-    for name, minimum in {"n_top_genes": 1, "n_neighbors": 1, "semantic_hops": 0, "readout_hops": 0}.items():
+    options.setdefault("enough_spots", 0)  # saved before there was such a rule
+    counts = {"enough_spots": 0, "n_top_genes": 1, "n_neighbors": 1, "semantic_hops": 0, "readout_hops": 0}
+    for name, minimum in counts.items():
         require_integer(options[name], name=name, minimum=minimum)
     if options["batch_size"] is not None:
         require_integer(options["batch_size"], name="batch_size", minimum=1)

@@ -74,7 +74,7 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
     ValueError
         If the semantics have been made anew in another way.
     """
-    from scsemst.graphs import spatial_graph
+    from scsemst.graphs import local_graph, spatial_graph
     from scsemst.training.components import averaging_operator
     from scsemst.training.modulate import load_fsm
     from scsemst.training.slices import codes_of
@@ -86,15 +86,20 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
     semantics_key = record["params"]["semantics_key"]
     vectors = features(adata, semantics_key, fix=_SEMANTICS).astype(np.float32)
     _require_same(vectors, fsm, record, adata.uns.get(semantics_key), f"adata.obsm[{semantics_key!r}]")
+    params = record["params"]
+    slices = None
+    if batch_key := params.get("batch_key"):
+        slices = codes_of(adata, batch_key).ordered(list(record["batches"]["names"]), f"adata.obs[{batch_key!r}]")
     n_hops = int(record["fsm"].get("n_hops", 0))
     average = None
     if n_hops:
-        average = averaging_operator(spatial_graph(adata, record["params"]["neighbors_key"]))
+        codes = None if slices is None else slices.codes
+        graph = local_graph(
+            spatial_graph(adata, params["neighbors_key"]), int(params.get("enough_spots", 0)), codes=codes
+        )
+        average = averaging_operator(graph)
         for _ in range(n_hops):
             vectors = average @ vectors
-    slices = None
-    if batch_key := record["params"].get("batch_key"):
-        slices = codes_of(adata, batch_key).ordered(list(record["batches"]["names"]), f"adata.obs[{batch_key!r}]")
     feature_scale = float(record["fsm"].get("feature_scale", 1))
     return Modulator(fsm, standard, standard.apply(vectors, slices), average, n_hops, feature_scale, slices)
 

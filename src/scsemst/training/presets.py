@@ -29,6 +29,8 @@ class Preset:
     """Layers of the MLP from the modulated features to the latent space."""
     decoder_channels: int
     """Hidden size of the decoder."""
+    enough_spots: int
+    """See :func:`~scsemst.graphs.local_graph`."""
     n_neighbors: int
     """Neighbours in the expression graph."""
     per_spot: tuple[str, ...]
@@ -69,6 +71,8 @@ PRESETS = {
         n_latent=20,
         latent_layers=1,
         decoder_channels=64,
+        # Docs, "Benchmarks": chosen on crops of slices of other studies than those that it serves
+        enough_spots=1000,
         n_neighbors=15,
         per_spot=(),
         gene_prior=0.0,
@@ -93,6 +97,7 @@ PRESETS = {
         n_latent=64,
         latent_layers=2,
         decoder_channels=128,
+        enough_spots=0,
         n_neighbors=14,
         per_spot=("dispersion", "dropout"),
         gene_prior=0.0,

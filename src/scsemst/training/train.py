@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from scsemst.graphs import spatial_graph
+from scsemst.graphs import local_graph, spatial_graph
 
 from .batches import Batches, automatic_batch_size
 from .checkpoint import Checkpoint
@@ -86,7 +86,8 @@ def train(
     Parameters are those of :func:`scsemst.tl.semst`; `slices` is what its `batch_key` names.
     """
     begin = rng.bit_generator.state
-    spatial = spatial_graph(adata, neighbors_key)
+    codes = None if slices is None else slices.codes
+    spatial = local_graph(spatial_graph(adata, neighbors_key), preset.enough_spots, codes=codes)
     average = averaging_operator(spatial)
     semantics = read_semantics(adata, semantics_key, average=average, n_hops=preset.semantic_hops, slices=slices)
     expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood, slices=slices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def score_latent(latent: np.ndarray, truth: np.ndarray, coords: np.ndarray) -> d
 def score(root: Path = store.RAW, output: Path = CSV) -> pd.DataFrame:
     """Score what is new or changed among the stored runs, and write one row for each of all.
 
-    Rows of runs that are not on this machine stay. The file is written after each slice.
+    Rows of runs that are not on this machine stay, and so do failures unless they succeeded since. The file is written
+    after each slice.
     """
     rows = _known(output)
     by_slice: dict[str, list[store.Job]] = {}
@@ -71,7 +73,8 @@ def score(root: Path = store.RAW, output: Path = CSV) -> pd.DataFrame:
                 | {"n_spots": len(spots), "run": digest}
             )
         _write(rows, output)
-    failures(root).to_csv(output.with_name(output.stem + "_failed.csv"), index=False)
+    failed = output.with_name(output.stem + "_failed.csv")
+    _merged(failures(root), failed, rows).to_csv(failed, index=False)
     print(f"{len(rows)} runs in {output}")
     return _write(rows, output)
 
@@ -99,6 +102,14 @@ def failures(root: Path = store.RAW) -> pd.DataFrame:
         reason = path.read_text().split("\n\n")[0].replace("\n", ", ")
         rows.append((path.parent.parent.name, path.parent.name, setting, int(seed), reason[:200]))
     return pd.DataFrame(rows, columns=[*KEYS, "reason"])
+
+
+def _merged(failed: pd.DataFrame, output: Path, succeeded: Collection[tuple]) -> pd.DataFrame:
+    """Return the failures here and those that were known, without what has succeeded since."""
+    if output.exists():
+        failed = pd.concat([failed, pd.read_csv(output)]).drop_duplicates(KEYS)
+    left = [key not in succeeded for key in zip(*(failed[name] for name in KEYS), strict=True)]
+    return failed[left].sort_values(KEYS, ignore_index=True)
 
 
 def _known(output: Path) -> dict[tuple, dict[str, Any]]:

@@ -107,8 +107,19 @@ def test_methods_see_no_label_runs_resume_and_failures_stay(labelled_slice, capf
     before = csv.read_text()
     for job in store.jobs_stored(root):
         job.path(root).unlink()
+    (root / "runs" / "spy" / "olfactory_bulb" / "full-seed1.error.txt").unlink()
     score.score(root, csv)
     assert csv.read_text() == before  # rows outlive their runs
+    kept = pd.read_csv(labelled_slice / "scores_failed.csv")
+    pd.testing.assert_frame_equal(kept, failed)  # and so do failures
+
+
+def test_a_failure_is_forgotten_once_the_run_succeeds(tmp_path):
+    known = pd.DataFrame([("a", "s", "full", 0, "old"), ("b", "s", "full", 0, "old")], columns=[*score.KEYS, "reason"])
+    known.to_csv(tmp_path / "failed.csv", index=False)
+    here = pd.DataFrame([("b", "s", "full", 0, "new")], columns=known.columns)
+    merged = score._merged(here, tmp_path / "failed.csv", {("a", "s", "full", 0): {}})
+    assert merged.to_numpy().tolist() == [["b", "s", "full", 0, "new"]]
 
 
 def test_code_that_runs_methods_never_names_the_annotation():

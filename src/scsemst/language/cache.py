@@ -129,7 +129,13 @@ class EmbeddingCache:
         return CacheInfo(self.path, self.path.stat().st_size, self.max_bytes, counts)
 
     def clear(self) -> None:
-        """Drop everything; other processes may be reading and writing."""
+        """Drop everything; other processes may be reading and writing.
+
+        Raises
+        ------
+        OSError
+            If the file is sound but cannot be written.
+        """
         if not self.path.is_file():
             return
         try:
@@ -138,8 +144,11 @@ class EmbeddingCache:
                     connection.execute("DELETE FROM vectors")
                     connection.execute("DELETE FROM encoders")
                 connection.execute("VACUUM")
-        except sqlite3.OperationalError:  # locked, read-only or full, but sound
-            raise
+        except sqlite3.OperationalError as error:  # locked, read-only or full, but sound
+            raise OSError(
+                f"{str(self.path)!r} could not be cleared ({error}). Make the file and its folder writable, or wait for the "
+                "process that is using it."
+            ) from error
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             self.path.unlink()
 

@@ -15,6 +15,20 @@ from numpy import ndarray
 import scsemst
 
 
+def graphst(adata: AnnData, *, n_epochs=600, n_latent=20, seed=0) -> ndarray:
+    """Return what GraphST's own clustering reads, shape `(n_obs, n_latent)`; needs raw counts and coordinates."""
+    given = adata.copy()
+    if given.n_vars <= 3000:  # GraphST's preprocessing without its choice of 3000 genes
+        given.var["highly_variable"] = True
+        sc.pp.normalize_total(given, target_sum=1e4)
+        sc.pp.log1p(given)
+        sc.pp.scale(given, zero_center=False, max_value=10)
+    model = GraphST(given, device=torch.device("cpu"), epochs=n_epochs, random_seed=seed)
+    model.adj = model.adj.to_sparse()  # the same product without its zeros
+    emb = model.train().obsm["emb"]
+    return sc.pp.pca(emb, n_comps=min(n_latent, *(n - 1 for n in emb.shape)), random_state=0)
+
+
 def embed(
     adata: AnnData,
     *,
@@ -26,17 +40,12 @@ def embed(
     likelihood="zinb",
     seed=0,
 ) -> ndarray:
-    """Return the embedding, shape `(n_obs, n_latent)`; needs raw counts, coordinates and the semantics."""
-    given = adata.copy()
-    if given.n_vars <= 3000:  # GraphST's preprocessing without its choice of 3000 genes
-        given.var["highly_variable"] = True
-        sc.pp.normalize_total(given, target_sum=1e4)
-        sc.pp.log1p(given)
-        sc.pp.scale(given, zero_center=False, max_value=10)
-    model = GraphST(given, device=torch.device("cpu"), epochs=n_epochs_graphst, random_seed=seed)
-    model.adj = model.adj.to_sparse()  # the same product without its zeros
-    emb = model.train().obsm["emb"]
-    adata.obsm["X_graphst"] = sc.pp.pca(emb, n_comps=min(n_latent, *(n - 1 for n in emb.shape)), random_state=0)
+    """Return the embedding, shape `(n_obs, n_latent)`; needs raw counts, coordinates and the semantics.
+
+    GraphST takes minutes: if it has run, and `obsm["X_graphst"]` is there, it is not run again.
+    """
+    if "X_graphst" not in adata.obsm:
+        adata.obsm["X_graphst"] = graphst(adata, n_epochs=n_epochs_graphst, n_latent=n_latent, seed=seed)
     if semantics_key is None:
         return adata.obsm["X_graphst"]
     scsemst.tl.modulate(

@@ -40,10 +40,8 @@ def embed(
     likelihood="zinb",
     seed=0,
 ) -> ndarray:
-    """Return the embedding, shape `(n_obs, n_latent)`; needs raw counts, coordinates and the semantics.
-
-    GraphST takes minutes: if it has run, and `obsm["X_graphst"]` is there, it is not run again.
-    """
+    """Return the embedding, shape `(n_obs, n_latent)`; needs raw counts, coordinates and the semantics."""
+    # GraphST takes minutes: if it has run, it is not run again
     if "X_graphst" not in adata.obsm:
         adata.obsm["X_graphst"] = graphst(adata, n_epochs=n_epochs_graphst, n_latent=n_latent, seed=seed)
     if semantics_key is None:

@@ -8,6 +8,7 @@ from scipy import sparse
 
 from scsemst.graphs import local_graph
 from scsemst.training.components import averaging_operator
+from scsemst.training.slices import Slices
 
 
 def ring(n: int) -> sparse.csr_matrix:
@@ -43,8 +44,7 @@ def test_edges_are_symmetric_the_same_and_the_given_graph_is_left():
 
 def test_each_slice_goes_by_its_own_spots():
     graph = sparse.block_diag([ring(25), ring(400)], format="csr")
-    codes = np.repeat([0, 1], [25, 400])
-    found = local_graph(graph, 100, codes=codes)
+    found = local_graph(graph, 100, Slices(["a", "b"], np.repeat([0, 1], [25, 400])))
     assert abs(found[25:, 25:] - graph[25:, 25:]).max() == 0
     assert abs(found[:25, :25] - local_graph(ring(25), 100)).max() < 1e-6
 
@@ -52,12 +52,12 @@ def test_each_slice_goes_by_its_own_spots():
 def test_an_edge_between_slices_has_the_geometric_mean_of_their_factors():
     graph = sparse.block_diag([ring(25), ring(400)], format="lil", dtype=np.float32)
     graph[0, 25] = graph[25, 0] = 1
-    found = local_graph(graph.tocsr(), 100, codes=np.repeat([0, 1], [25, 400]))
+    found = local_graph(graph.tocsr(), 100, Slices(["a", "b"], np.repeat([0, 1], [25, 400])))
     assert found[0, 25] == pytest.approx(np.sqrt(found[1, 2] * found[30, 31]), rel=1e-5)
 
 
 def test_a_slice_without_edges_or_without_spots_is_no_trouble():
     graph = sparse.block_diag([ring(25), sparse.csr_matrix((3, 3))], format="csr", dtype=np.float32)
-    found = local_graph(graph, 100, codes=np.repeat([0, 2], [25, 3]))
+    found = local_graph(graph, 100, Slices(["a", "b", "c"], np.repeat([0, 2], [25, 3])))
     assert np.isfinite(found.data).all()
     assert (found != 0).nnz == graph.nnz

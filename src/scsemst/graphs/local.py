@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
+
+if TYPE_CHECKING:
+    from scsemst.training.slices import Slices
 
 __all__ = ["local_graph"]
 
 
-def local_graph(graph: sparse.csr_matrix, enough_spots: int, *, codes: np.ndarray | None = None) -> sparse.csr_matrix:
+def local_graph(graph: sparse.csr_matrix, enough_spots: int, slices: Slices | None = None) -> sparse.csr_matrix:
     r"""Return a spatial graph with lighter edges where a slice has few spots.
 
     Three averages over six neighbours take in up to 37 spots: a small part of a slice of thousands, but a domain of a slice
@@ -21,8 +26,8 @@ def local_graph(graph: sparse.csr_matrix, enough_spots: int, *, codes: np.ndarra
         Undirected, without self-loops, shape `(n_obs, n_obs)`.
     enough_spots
         Spots of a slice from which on its edges stay as they are; 0 leaves all as they are.
-    codes
-        Slice of each spot, from 0, shape `(n_obs,)`; one slice by default.
+    slices
+        Which spots belong to which slice, if there are several.
 
     Returns
     -------
@@ -37,7 +42,7 @@ def local_graph(graph: sparse.csr_matrix, enough_spots: int, *, codes: np.ndarra
     >>> round(float(local_graph(pair, 8)[0, 1]), 2)  # half of the half of an average that was the neighbour's
     0.33
     """
-    codes = np.zeros(graph.shape[0], dtype=np.int64) if codes is None else codes
+    codes = np.zeros(graph.shape[0], dtype=np.int64) if slices is None else slices.codes
     sizes = np.maximum(np.bincount(codes), 1)
     if sizes.min() >= enough_spots:
         return graph

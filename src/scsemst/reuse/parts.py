@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from scsemst.nn import SemST
     from scsemst.training.run import Run
-    from scsemst.training.slices import Slices
 
 __all__ = ["Parts", "Rotation", "encode_slice", "gather"]
 
@@ -119,7 +118,7 @@ def gather(
     mixing = read_gene_mixing(adata, key, expression.genes, run.preset.gene_prior)
     loadings = None
     if run.preset.feature_view:
-        spatial = _graph(adata, neighbors_key, options, slices)
+        spatial = local_graph(spatial_graph(adata, neighbors_key), options["enough_spots"], slices)
         n = run.preset.hidden_channels
         loadings, _ = start_components(expression, spatial, n, gene_mixing=mixing, rng=rng, slices=slices)
         loadings = loadings[:, :N_FEATURE_COMPONENTS]
@@ -175,7 +174,7 @@ def encode_slice(
     """
     options = parts.options
     slices = slices_of(adata, parts)
-    spatial = _graph(adata, neighbors_key, options, slices)
+    spatial = local_graph(spatial_graph(adata, neighbors_key), options["enough_spots"], slices)
     average = averaging_operator(spatial)
     key = options["semantics_key"] if parts.module.fsm is not None else None
     semantics = read_semantics(adata, key, average=average, n_hops=options["semantic_hops"], slices=slices)
@@ -208,12 +207,6 @@ def encode_slice(
     for _ in range(options["readout_hops"]):
         z = average @ z
     return parts.rotation(z)
-
-
-def _graph(adata: AnnData, key: str, options: dict[str, Any], slices: Slices | None) -> sparse.csr_matrix:
-    """Return the spatial graph as training would read it."""
-    codes = None if slices is None else slices.codes
-    return local_graph(spatial_graph(adata, key), options["enough_spots"], codes=codes)
 
 
 def _rotation(z: np.ndarray, latent: np.ndarray) -> Rotation:

@@ -93,11 +93,8 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
     n_hops = int(record["fsm"].get("n_hops", 0))
     average = None
     if n_hops:
-        codes = None if slices is None else slices.codes
-        graph = local_graph(
-            spatial_graph(adata, params["neighbors_key"]), int(params.get("enough_spots", 0)), codes=codes
-        )
-        average = averaging_operator(graph)
+        enough_spots = int(params.get("enough_spots", 0))
+        average = averaging_operator(local_graph(spatial_graph(adata, params["neighbors_key"]), enough_spots, slices))
         for _ in range(n_hops):
             vectors = average @ vectors
     feature_scale = float(record["fsm"].get("feature_scale", 1))

@@ -86,8 +86,7 @@ def train(
     Parameters are those of :func:`scsemst.tl.semst`; `slices` is what its `batch_key` names.
     """
     begin = rng.bit_generator.state
-    codes = None if slices is None else slices.codes
-    spatial = local_graph(spatial_graph(adata, neighbors_key), preset.enough_spots, codes=codes)
+    spatial = local_graph(spatial_graph(adata, neighbors_key), preset.enough_spots, slices)
     average = averaging_operator(spatial)
     semantics = read_semantics(adata, semantics_key, average=average, n_hops=preset.semantic_hops, slices=slices)
     expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood, slices=slices)

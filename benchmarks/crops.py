@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
+from functools import cache
 
 if __name__ == "__main__":  # before numpy is imported, and not where a test imports this
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,16 +23,13 @@ if __name__ == "__main__":  # before numpy is imported, and not where a test imp
 import anndata as ad
 import numpy as np
 import pandas as pd
-import scanpy as sc
-from scipy import sparse
-from sklearn.neighbors import kneighbors_graph
 
 from scsemst import metrics
 from scsemst.domains.consensus import fit_consensus
 from scsemst.training import PRESETS
 
 from .accuracy.methods.semst_ablations import fit
-from .accuracy.methods.ten_lines import span
+from .accuracy.methods.ten_lines import averaged_components, logged
 from .accuracy.slices import RESULTS, SLICES, slice_path, unlabelled
 
 OUTPUT = RESULTS / "crops.json"
@@ -42,9 +40,14 @@ CROPS = {"components": range(5), "model": range(10, 13)}
 SOURCES = [name for name in SLICES if not name.startswith(("demo", "her2st", "olfactory"))]
 
 
+@cache
+def annotated(name: str) -> ad.AnnData:
+    return ad.read_h5ad(slice_path(name))
+
+
 def crop(name: str, n_spots: int, number: int) -> tuple[ad.AnnData, np.ndarray, int] | None:
     """Return the spots around a random one, without annotation; their annotation; and K, if it is 2 at least."""
-    full = ad.read_h5ad(slice_path(name))
+    full = annotated(name)
     coords = np.asarray(full.obsm["spatial"], dtype=float)
     center = coords[np.random.default_rng(number).integers(full.n_obs)]
     part = full[np.argsort(((coords - center) ** 2).sum(axis=1))[:n_spots]].copy()
@@ -57,32 +60,15 @@ def crop(name: str, n_spots: int, number: int) -> tuple[ad.AnnData, np.ndarray, 
     return adata[filled].copy(), part.obs["ground_truth"].astype(object).to_numpy()[filled], k
 
 
-def logged(adata: ad.AnnData, n_genes: int = 3000) -> np.ndarray:
-    """Log-normalised expression of the variable genes."""
-    if n_genes < adata.n_vars:
-        sc.pp.highly_variable_genes(adata, flavor="seurat_v3", n_top_genes=n_genes, span=span(adata))
-        adata = adata[:, adata.var["highly_variable"]].copy()
-    return sc.pp.log1p(sc.pp.normalize_total(adata, target_sum=1e4, copy=True), copy=True).X.toarray()
-
-
-def components(x: np.ndarray, coords: np.ndarray, share: float) -> np.ndarray:
-    graph = kneighbors_graph(coords, 6)
-    itself = sparse.identity(len(x), format="csr")
-    mean = share * (graph + itself) / 7 + (1 - share) * itself
-    for _ in range(3):
-        x = mean @ x
-    return sc.pp.pca(x, n_comps=min(20, *(np.array(x.shape) - 1)), random_state=0)
-
-
 def results(way: str, adata: ad.AnnData, k: int) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Yield setting, labels and latent space."""
     if way == "model":
         for rule in RULES:
             yield rule, *fit(adata, k, 0, enough_spots=rule)
         return
-    x = logged(adata.copy())
+    x = logged(adata, target_sum=1e4)
     for share in SHARES:
-        z = components(x, adata.obsm["spatial"], share)
+        z = averaged_components(x, adata.obsm["spatial"], 20, share)
         yield round(share, 3), fit_consensus(z, k, n_init=20, rng=0), z
 
 

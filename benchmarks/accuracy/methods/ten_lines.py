@@ -10,10 +10,10 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import kneighbors_graph
 
 
-def components(
-    adata: AnnData, *, n_components: int, target_sum: float | None, genes_first: bool = True, n_genes: int = 3000
-) -> np.ndarray:
-    """Principal components of log-normalised expression, averaged three times over 6 neighbours and the spot itself.
+def logged(
+    adata: AnnData, *, target_sum: float | None, genes_first: bool = True, n_genes: int = 3000
+) -> sparse.csr_matrix:
+    """Log-normalised expression of the variable genes.
 
     Variable genes are chosen before normalisation to their sum, or after normalisation to the sum of all.
     """
@@ -25,12 +25,25 @@ def components(
     adata = adata[:, variable].copy() if genes_first else adata
     sc.pp.normalize_total(adata, target_sum=target_sum)
     sc.pp.log1p(adata)
-    x = adata.X if genes_first else adata.X[:, variable]
-    graph = kneighbors_graph(np.asarray(adata.obsm["spatial"]), 6)
-    mean = (graph + sparse.identity(adata.n_obs, format="csr")) / 7
+    return adata.X if genes_first else adata.X[:, variable]
+
+
+def averaged_components(x: sparse.csr_matrix, coords: np.ndarray, n_components: int, share: float = 1) -> np.ndarray:
+    """Principal components of expression, averaged three times over 6 neighbours and the spot itself.
+
+    With a share, an average takes that much of what the neighbours would have in it.
+    """
+    itself = sparse.identity(x.shape[0], format="csr")
+    mean = share * (kneighbors_graph(coords, 6) + itself) / 7 + (1 - share) * itself
     for _ in range(3):
         x = mean @ x
     return sc.pp.pca(np.asarray(x.toarray()), n_comps=min(n_components, min(x.shape) - 1), random_state=0)
+
+
+def components(adata: AnnData, *, n_components: int, target_sum: float | None, genes_first: bool = True) -> np.ndarray:
+    """What the mixture reads."""
+    x = logged(adata, target_sum=target_sum, genes_first=genes_first)
+    return averaged_components(x, np.asarray(adata.obsm["spatial"]), n_components)
 
 
 def span(adata: AnnData) -> float:

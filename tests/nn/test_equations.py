@@ -294,3 +294,22 @@ def test_observed_moves_and_tells_its_size():
     ]
     assert tally.values.dtype == tally.times.dtype == torch.float32
     assert tally.genes.dtype == torch.int64
+
+
+@pytest.mark.parametrize("largest", [3, 5000], ids=["counted", "sorted"])
+def test_the_tally_counts_each_gene_and_value(rng: np.random.Generator, largest: int):
+    dense = rng.poisson(0.5, size=(40, 6)).astype(np.float32)
+    dense[3, 2] = largest
+    tally = Observed(sparse.csr_matrix(dense)).tally
+    found = list(zip(tally.genes.tolist(), tally.values.tolist(), tally.times.tolist(), strict=True))
+    expected = [(g, v, (dense[:, g] == v).sum()) for g in range(6) for v in np.unique(dense[:, g]) if v]
+    assert found == expected
+
+
+def test_larger_chunks_are_cut_as_if_asked_for(rng: np.random.Generator):
+    matrix = sparse.csr_matrix(rng.poisson(0.5, size=(40, 6)))
+    observed, expected = Observed(matrix, chunk_size=7), Observed(matrix, chunk_size=30)
+    observed._cut(30)
+    for a, b in zip(observed, expected, strict=True):
+        assert a.rows == b.rows
+        assert torch.equal(a.flat, b.flat)

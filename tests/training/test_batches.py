@@ -75,6 +75,18 @@ def test_the_spatial_view_of_a_part_is_exact(part: AnnData):
     np.testing.assert_allclose(out[250], out[part.n_obs], rtol=1e-4, atol=1e-5)
 
 
+def test_batches_that_stay_on_a_gpu_give_the_same(part: AnnData, monkeypatch: pytest.MonkeyPatch):
+    options = {"semantics_key": None, "progress": False, "epochs": 3, "batch_size": 300, "copy": True}
+    expected = scsemst.tl.semst(part, **options).obsm["X_semst"]
+    made = []
+    init = scsemst.nn.Observed.__init__
+    monkeypatch.setattr(Batches, "_has_room", lambda self: self.keep)
+    monkeypatch.setattr(scsemst.nn.Observed, "__init__", lambda *args, **kw: (made.append(1), init(*args, **kw))[1])
+    found = scsemst.tl.semst(part, **options).obsm["X_semst"]
+    assert len(made) == 4  # three epochs and the latent space
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_parts_find_the_domains_of_the_whole(adata: AnnData):
     options = {"n_domains": 7, "semantics_key": None, "progress": False, "copy": True}
     whole = scsemst.tl.semst(adata, **options)

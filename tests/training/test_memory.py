@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,27 @@ def test_smaller_batches_are_as_if_asked_for(part: AnnData, monkeypatch: pytest.
     assert found.uns["semst"]["params"]["batch_size"] == n // 4
     np.testing.assert_array_equal(found.obsm["X_semst"], expected.obsm["X_semst"])
     assert found.obs["semst"].equals(expected.obs["semst"])
+
+
+def test_what_failed_is_gone_when_the_next_size_is_tried(part: AnnData, monkeypatch: pytest.MonkeyPatch):
+    encode = scsemst.nn.SemST.encode
+    alive: list[int] = []
+
+    def limited(self, x, *args, **kwargs):
+        alive.append(sum(isinstance(thing, scsemst.nn.SemST) for thing in gc.get_objects()))
+        if x.shape[0] > part.n_obs / 2:
+            raise torch.OutOfMemoryError("CUDA out of memory (simulated)")
+        return encode(self, x, *args, **kwargs)
+
+    monkeypatch.setattr(scsemst.nn.SemST, "encode", limited)
+    gc.collect()
+    gc.disable()  # a collection that happens to come would hide it
+    try:
+        with pytest.warns(UserWarning, match="too little memory"):
+            scsemst.tl.semst(part, **OPTIONS)
+    finally:
+        gc.enable()
+    assert max(alive) == alive[0]
 
 
 def test_what_does_not_fit_at_all_is_an_error(part: AnnData, monkeypatch: pytest.MonkeyPatch):

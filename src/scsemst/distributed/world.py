@@ -90,7 +90,9 @@ class World:
 
 @contextmanager
 def join(device: str) -> Iterator[World]:
-    """Join the other processes if torchrun started some; several GPUs of a machine are dealt to its processes.
+    """Join the other processes if torchrun started some; GPUs of a machine are dealt to its processes.
+
+    Processes that have a GPU each talk through nccl; those that share one talk through gloo, as nccl refuses to.
 
     Parameters
     ----------
@@ -104,10 +106,13 @@ def join(device: str) -> Iterator[World]:
     if size == 1:
         yield World(device=found)
         return
+    backend = "gloo"
     if found.type == "cuda":
-        found = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+        n_gpus = torch.cuda.device_count()
+        found = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % n_gpus)
         torch.cuda.set_device(found)
-    dist.init_process_group("nccl" if found.type == "cuda" else "gloo", timeout=_TIMEOUT)
+        backend = "nccl" if int(os.environ["LOCAL_WORLD_SIZE"]) <= n_gpus else "gloo"
+    dist.init_process_group(backend, timeout=_TIMEOUT)
     try:
         yield World(dist.get_rank(), size, found)
     finally:

@@ -200,6 +200,7 @@ def encode_slice(
             normalization=options["normalization"],
             device=device,
             slices=slices,
+            keep=False,
         )
         return encode(module, batches)
 

@@ -32,7 +32,10 @@ def automatic_batch_size(n_spots: int, n_genes: int, width: int) -> int:
 
 @dataclass
 class Batches(Sequence[Batch]):
-    """Parts of a slice with their surroundings, as tensors; one part keeps its tensors, several are built anew.
+    """Parts of a slice with their surroundings, as tensors.
+
+    One part keeps its tensors. Several are built anew each time, but with `keep` those on a GPU stay there until half of
+    its memory is taken.
 
     The spatial view of a part's spots is exact, thanks to the surroundings. The graph of spots with like expression is
     built within each batch: a spot finds its like among the thousands of spots around it, not in the whole slice.
@@ -50,6 +53,7 @@ class Batches(Sequence[Batch]):
     normalization: str
     device: torch.device
     slices: Slices | None = None
+    keep: bool = True
     parts: list[np.ndarray] = field(init=False)
     """Core spots of each batch."""
 
@@ -58,7 +62,7 @@ class Batches(Sequence[Batch]):
         self.parts = partition(self.spatial, -(-n // self.batch_size))
         self.degree = np.asarray(self.spatial.sum(axis=1)).ravel() + 1.0
         self._feature_graphs: dict[int, sparse.csr_matrix] = {}
-        self._only: Batch | None = None
+        self._kept: dict[int, Batch] = {}
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -66,8 +70,8 @@ class Batches(Sequence[Batch]):
     def __getitem__(self, i: int) -> Batch:  # type: ignore[override]  # one at a time
         if not 0 <= i < len(self):
             raise IndexError(i)
-        if self._only is not None:
-            return self._only
+        if i in self._kept:
+            return self._kept[i]
         core = self.parts[i]
         spots = np.concatenate([core, surroundings(self.spatial, core)])
         inputs, targets = self.expression.rows(spots)
@@ -84,9 +88,16 @@ class Batches(Sequence[Batch]):
             normalization=self.normalization,
             codes=None if self.slices is None else self.slices.codes[spots],
         ).to(self.device)
-        if len(self) == 1:
-            self._only = batch
+        if len(self) == 1 or self._has_room():
+            self._kept[i] = batch
         return batch
+
+    def _has_room(self) -> bool:
+        """Return whether batches may stay on the device: building one takes longer than a GPU takes for its step."""
+        if not self.keep or self.device.type != "cuda":
+            return False
+        free, total = torch.cuda.mem_get_info(self.device)
+        return free > total / 2
 
     def _feature_graph(self, i: int, spots: np.ndarray) -> sparse.csr_matrix | None:
         if self.projected is None:

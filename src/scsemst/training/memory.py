@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable
 from typing import TypeVar
@@ -55,6 +56,7 @@ def shrinking(
             f"The device has too little memory for batches of {size} spots: it starts again with batch_size={smaller}.",
             stacklevel=2,
         )
+        gc.collect()  # what failed holds on to itself, in a circle
         torch.cuda.empty_cache()
         batch_size = size = smaller
         if discard is not None:

@@ -134,6 +134,7 @@ def train(
             normalization=preset.normalization,
             device=device,
             slices=slices,
+            keep=batch_size == size,  # not where memory was too small
         )
         epochs = enough_epochs(preset.epochs, len(batches))
         options: dict[str, Any] = {"precision": precision, "progress": progress, "checkpoint": checkpoint}

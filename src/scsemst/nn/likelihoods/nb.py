@@ -47,7 +47,7 @@ class NB(Likelihood):
             return 0.0, {}
         raw, tally = per_gene["dispersion"], observed.tally
         gamma, gamma_slope, _ = _gamma(raw.index_select(0, tally.genes), tally.values)
-        slope = torch.zeros_like(raw).index_add_(0, tally.genes, tally.times * gamma_slope)
+        slope = _sum_into(torch.zeros_like(raw), tally.genes, tally.times * gamma_slope)
         return (tally.times * gamma).sum(), {"dispersion": slope}
 
 
@@ -113,11 +113,16 @@ def add_nonzeros(raw: Tensor, t: Tensor, chunk: Chunk, slopes: dict[str, Tensor]
     slopes["mean"].view(-1).index_add_(0, chunk.flat, rest, alpha=-1)
     if raw.ndim == 1:
         inside = (raw.abs() < _LOG_DISPERSION_BOUND).index_select(0, chunk.genes)
-        slopes["dispersion"].index_add_(0, chunk.genes, rest * inside)
+        _sum_into(slopes["dispersion"], chunk.genes, rest * inside)
         return nll
     gamma, gamma_slope, inside = _gamma(raw.view(-1).index_select(0, chunk.flat), x)
     slopes["dispersion"].view(-1).index_add_(0, chunk.flat, rest * inside + gamma_slope)
     return nll + gamma.sum()
+
+
+def _sum_into(sums: Tensor, index: Tensor, values: Tensor) -> Tensor:
+    """Add values to the sums they belong to; on a GPU, `index_add_` would do so in another order each time."""
+    return sums.index_put_((index,), values, accumulate=True)
 
 
 def _gamma(raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

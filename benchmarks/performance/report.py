@@ -180,6 +180,35 @@ def table_peers(record: dict[str, Any]) -> str:
     )
 
 
+GPU_CASES = {
+    "slice": "DLPFC 151673 to domains",
+    "latent": "DLPFC 151673, latent space",
+    "paper": 'the same, `preset="paper"`',
+    "bf16": 'the same, `precision="bf16"`',
+    "tissue": "tiled, latent space",
+}
+
+
+def table_gpu(record: dict[str, Any]) -> str:
+    cases: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+    for row in record["rows"]:
+        cases.setdefault((row["case"], row["n_spots"]), {})[row["device"]] = row
+    lines = []
+    for (case, n_spots), found in cases.items():
+        gpu, cpu = (found.get(device, {}) for device in ("cuda", "cpu"))
+        lines.append(
+            [
+                GPU_CASES[case],
+                f"{n_spots:,}",
+                number(gpu.get("seconds")),
+                number(cpu.get("seconds")),
+                ratio(cpu.get("seconds"), gpu.get("seconds")),
+                number(gpu.get("gpu_mib")),
+            ]
+        )
+    return markdown(["", "spots", "GPU, s", f"its {record['setting']['cores']} cores, s", "times faster", "peak of the GPU, MiB"], lines)
+
+
 def _share(value: float | None, total: float | None) -> str:
     return "–" if value is None or not total else f"{value / total:.0%}"
 
@@ -191,6 +220,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "scaling": table_scaling,
     "million": table_million,
     "peers": table_peers,
+    "gpu": table_gpu,
 }
 SOURCES = {"profile": "fit"}
 
@@ -200,9 +230,10 @@ def caption(record: dict[str, Any]) -> str:
     s = record["setting"]
     options = ", ".join(f"{name}={value!r}" for name, value in s.get("options", {}).items())
     loads = [load for row in _rows(record) for load in row.get("load", [])]
+    gpu = f"{s['gpu']}, " if "gpu" in s else ""
     load = f", load {min(loads):.1f} to {max(loads):.1f}" if loads else ""
     return (
-        f"*{s['date']}, commit {s['commit']}, {s['threads']} threads of {s['cores']} cores ({s['machine']}), "
+        f"*{s['date']}, commit {s['commit']}, {gpu}{s['threads']} threads of {s['cores']} cores ({s['machine']}), "
         f"{s['memory_gib']:g} GiB{load}, torch {s['versions'].get('torch', '–')}"
         + (f"; `{options}`" if options else "")
         + ".*"

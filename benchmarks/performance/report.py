@@ -206,7 +206,10 @@ def table_gpu(record: dict[str, Any]) -> str:
                 number(gpu.get("gpu_mib")),
             ]
         )
-    return markdown(["", "spots", "GPU, s", f"its {record['setting']['cores']} cores, s", "times faster", "peak of the GPU, MiB"], lines)
+    return markdown(
+        ["", "spots", "GPU, s", f"its {record['setting']['cores']} cores, s", "times faster", "peak of the GPU, MiB"],
+        lines,
+    )
 
 
 def _share(value: float | None, total: float | None) -> str:

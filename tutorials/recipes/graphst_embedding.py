@@ -23,7 +23,8 @@ def graphst(adata: AnnData, *, n_epochs=600, n_latent=20, seed=0) -> ndarray:
         sc.pp.normalize_total(given, target_sum=1e4)
         sc.pp.log1p(given)
         sc.pp.scale(given, zero_center=False, max_value=10)
-    model = GraphST(given, device=torch.device("cpu"), epochs=n_epochs, random_seed=seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = GraphST(given, device=device, epochs=n_epochs, random_seed=seed)
     model.adj = model.adj.to_sparse()  # the same product without its zeros
     emb = model.train().obsm["emb"]
     return sc.pp.pca(emb, n_comps=min(n_latent, *(n - 1 for n in emb.shape)), random_state=0)

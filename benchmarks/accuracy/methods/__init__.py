@@ -103,7 +103,7 @@ METHODS = {
         "GraphST, our mixture",
         "graphst",
         environment="peers",
-        note="600 epochs; its step in R replaced by the same mixture here; no refinement of labels",
+        note="600 epochs; its step in R replaced by the same mixture here; no refinement of labels; seeds 2 to 4 of slices above 2,100 spots on a GPU",
     ),
     "semst_no_semantics": _ablation("no semantics", "no_semantics"),
     "semst_shuffled": _ablation("shuffled gene vectors", "shuffled", "same numbers, wrong genes"),

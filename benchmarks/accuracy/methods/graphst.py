@@ -20,7 +20,8 @@ def run(adata: AnnData, n_domains: int, seed: int) -> tuple[np.ndarray, np.ndarr
         sc.pp.normalize_total(adata, target_sum=1e4)
         sc.pp.log1p(adata)
         sc.pp.scale(adata, zero_center=False, max_value=10)
-    model = GraphST(adata, device=torch.device("cpu"), random_seed=seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = GraphST(adata, device=device, random_seed=seed)
     model.adj = model.adj.to_sparse()  # the same product without its zeros: hours become minutes
     embedding = model.train().obsm["emb"]
     z = PCA(min(20, min(embedding.shape)), random_state=42).fit_transform(embedding)

@@ -20,6 +20,7 @@ import os, sys, warnings
 from pathlib import Path
 import numpy as np
 import scsemst
+from scsemst._cli import main
 from scsemst.language.cache import EmbeddingCache
 from scsemst.language.encoders.cached import CachedEncoder
 from tests.language.test_cache import LetterEncoder
@@ -55,6 +56,11 @@ try:
     EmbeddingCache(folder / "cache").clear()
 except OSError as error:
     print("not cleared:", error)
+scsemst.settings.cache_dir = folder / "cache"
+try:
+    main(["cache", "clear"])
+except SystemExit as stop:
+    print("said:", stop)
 after = scsemst.tl.predict(adata, scsemst.SemST.load(folder / "model"), copy=True)
 np.testing.assert_array_equal(before.obsm["X_semst"], after.obsm["X_semst"])
 print("the old model is read")
@@ -84,4 +90,5 @@ def test_nothing_is_lost_and_the_reason_is_named(folder: Path):
     assert str(folder) in lines["not saved"]
     assert "embeddings.sqlite" in lines["not cleared"]
     assert "Make the file and its folder writable" in lines["not cleared"]
+    assert lines["said"] == f"scsemst cache clear: {lines['not cleared']}"
     assert "the old model is read" in done.stdout

@@ -33,6 +33,16 @@ def info(args: argparse.Namespace) -> int:
 def clear(args: argparse.Namespace) -> int:
     """Delete what the cache holds; the folder itself stays."""
     before = sum(file.stat().st_size for file in _files(settings.cache_dir))
+    try:
+        _empty()
+    except OSError as error:  # the message says what to do
+        raise SystemExit(f"scsemst cache clear: {error}") from error
+    freed = before - sum(file.stat().st_size for file in _files(settings.cache_dir))
+    print(f"{settings.cache_dir}: {_readable(freed)} freed")
+    return 0
+
+
+def _empty() -> None:
     # SQLite empties its own file: to remove it under a process that writes to it could damage what that one writes
     cache_clear()
     for entry in settings.cache_dir.glob("*"):
@@ -42,9 +52,6 @@ def clear(args: argparse.Namespace) -> int:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    freed = before - sum(file.stat().st_size for file in _files(settings.cache_dir))
-    print(f"{settings.cache_dir}: {_readable(freed)} freed")
-    return 0
 
 
 def _files(entry: Path) -> list[Path]:

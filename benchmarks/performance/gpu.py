@@ -98,8 +98,9 @@ def main() -> None:
             print(row, flush=True)
             for own, total, calls, function in profile:
                 print(f"    {own:8.2f} {total:8.2f} {calls:7d} {function}", flush=True)
-            rows.append(row)
-            write("gpu", {"setting": described, "rows": rows})
+            if not profile:
+                rows.append(row)
+                write("gpu", {"setting": described, "rows": rows})
 
     adata = prepared()
     for device in ("cuda", "cpu"):
@@ -111,7 +112,6 @@ def main() -> None:
         add("tissue", adata, ["cuda", *(["cpu"] if n_spots in args.cpu_spots else [])])
         if args.profile:
             add("profiled", adata, ["cuda"], profiled=True)
-            rows.pop()
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def test_an_embedding_is_modulated(tissue: AnnData):
     assert difference(found.obsm["X_other_semst"], expected.obsm["X_other_semst"]) < 1e-2
 
 
-def test_processes_talk_through_nccl(monkeypatch: pytest.MonkeyPatch):
+def test_processes_talk_through_nccl():
     """All that processes say to each other, by the only one that a single GPU allows."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -111,7 +111,7 @@ def join(device: str) -> Iterator[World]:
         n_gpus = torch.cuda.device_count()
         found = torch.device("cuda", int(os.environ["LOCAL_RANK"]) % n_gpus)
         torch.cuda.set_device(found)
-        backend = "nccl" if int(os.environ["LOCAL_WORLD_SIZE"]) <= n_gpus else "gloo"
+        backend = "nccl" if int(os.environ.get("LOCAL_WORLD_SIZE", 1)) <= n_gpus else "gloo"
     dist.init_process_group(backend, timeout=_TIMEOUT)
     try:
         yield World(dist.get_rank(), size, found)

@@ -121,8 +121,10 @@ def add_nonzeros(raw: Tensor, t: Tensor, chunk: Chunk, slopes: dict[str, Tensor]
 
 
 def _sum_into(sums: Tensor, index: Tensor, values: Tensor) -> Tensor:
-    """Add values to the sums they belong to; on a GPU, `index_add_` would do so in another order each time."""
-    return sums.index_put_((index,), values, accumulate=True)
+    """Add values to the sums they belong to, in the same order each time."""
+    if sums.is_cuda:  # `index_add_` repeats on the CPU only, and `index_put_` on a GPU only
+        return sums.index_put_((index,), values, accumulate=True)
+    return sums.index_add_(0, index, values)
 
 
 def _gamma(raw: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

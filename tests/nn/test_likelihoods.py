@@ -97,3 +97,23 @@ def test_extreme_parameters_stay_finite(cls):
 def test_unknown_head_is_named():
     with pytest.raises(ValueError, match="dropout"):
         NB(2, 3, per_spot=("dropout",))
+
+
+def test_the_gradient_repeats_with_several_threads():
+    """Enough counts of few genes that threads would share them."""
+    rng = np.random.default_rng(0)
+    observed = Observed(sparse.csr_matrix(rng.poisson(3.0, size=(3000, 20))), chunk_size=3000)
+    torch.manual_seed(0)
+    module, hidden = ZINB(4, 20), torch.randn(3000, 4)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        gradients = []
+        for _ in range(10):
+            module.zero_grad()
+            module.loss(hidden, observed, torch.zeros(3000)).backward()
+            gradients.append([p.grad.clone() for p in module.parameters()])
+    finally:
+        torch.set_num_threads(threads)
+    for again in gradients[1:]:
+        assert all(map(torch.equal, again, gradients[0]))

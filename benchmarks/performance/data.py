@@ -38,11 +38,15 @@ def load(name: str = SLICE) -> AnnData:
 
 def prepared(name: str = SLICE) -> AnnData:
     """Return the slice with squidpy's graph and semantic vectors."""
+    return with_inputs(load(name))
+
+
+def with_inputs(adata: AnnData) -> AnnData:
+    """Add squidpy's graph and semantic vectors."""
     import squidpy as sq
 
     import scsemst
 
-    adata = load(name)
     sq.gr.spatial_neighbors_knn(adata, n_neighs=6)
     scsemst.pp.gene_semantics(adata)
     return adata

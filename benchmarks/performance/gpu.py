@@ -14,12 +14,10 @@ Write `benchmarks/results/performance/gpu.json`, with the agreement of both devi
 from __future__ import annotations
 
 import argparse
-import cProfile
-import pstats
 import time
 from typing import Any
 
-from .data import N_DOMAINS, prepared, tiled_path, write_tiled
+from .data import N_DOMAINS, prepared, tiled_path, with_inputs, write_tiled
 from .measure import MIB, setting, write
 
 SLICE: dict[str, dict[str, Any]] = {
@@ -33,19 +31,13 @@ SLICE: dict[str, dict[str, Any]] = {
 def tissue(n_spots: int):
     """Return a tiled slice with squidpy's graph and semantics."""
     import anndata as ad
-    import squidpy as sq
-
-    import scsemst
 
     if not tiled_path(n_spots).exists():
         write_tiled(n_spots)()
-    adata = ad.read_h5ad(tiled_path(n_spots))
-    sq.gr.spatial_neighbors_knn(adata, n_neighs=6)
-    scsemst.pp.gene_semantics(adata)
-    return adata
+    return with_inputs(ad.read_h5ad(tiled_path(n_spots)))
 
 
-def fit(adata, device: str, *, profiled: bool = False, **options: Any) -> dict[str, Any]:
+def fit(adata, device: str, **options: Any) -> dict[str, Any]:
     """Return seconds, peak memory of the GPU and, where there are any, labels."""
     import torch
 
@@ -54,10 +46,8 @@ def fit(adata, device: str, *, profiled: bool = False, **options: Any) -> dict[s
     options |= {"device": device, "progress": False, "copy": True}
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    profiler = cProfile.Profile()
     begin = time.perf_counter()
-    run = profiler.runcall if profiled else lambda function, *args, **kwargs: function(*args, **kwargs)
-    found = run(scsemst.tl.semst, adata, **options)
+    found = scsemst.tl.semst(adata, **options)
     row: dict[str, Any] = {"seconds": time.perf_counter() - begin}
     record = found.uns["semst"]
     row |= {"epochs": int(record["stopped_epoch"]), "batch_size": int(record["params"]["batch_size"])}
@@ -65,13 +55,6 @@ def fit(adata, device: str, *, profiled: bool = False, **options: Any) -> dict[s
         row["gpu_mib"] = torch.cuda.max_memory_allocated() / MIB
     if "n_domains" in options:
         row["labels"] = found.obs["semst"].cat.codes.tolist()
-    if profiled:
-        functions = pstats.Stats(profiler).stats.items()
-        rows = [
-            (own, total, calls, f"{file.split('/')[-1]}:{name}")
-            for (file, _, name), (_, calls, own, total, _) in functions
-        ]
-        row["profile"] = sorted(rows, reverse=True)[:20]
     return row
 
 
@@ -82,7 +65,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spots", type=int, nargs="*", default=[200_000, 1_000_000])
     parser.add_argument("--cpu-spots", type=int, nargs="*", default=[200_000], help="sizes to run without the GPU too")
-    parser.add_argument("--profile", action="store_true", help="run tiled slices a second time under a profiler")
     args = parser.parse_args()
     described = setting(gpu=torch.cuda.get_device_name(), threads=torch.get_num_threads())
     rows: list[dict[str, Any]] = []
@@ -92,15 +74,11 @@ def main() -> None:
         for device in devices:
             row = {"case": case, "n_spots": adata.n_obs, "device": device, **fit(adata, device, **options)}
             labels[device] = row.pop("labels", None)
-            profile = row.pop("profile", [])
             if all(labels.get(name) for name in ("cuda", "cpu")):
                 row["ari_to_cuda"] = adjusted_rand_score(labels["cuda"], labels["cpu"])
             print(row, flush=True)
-            for own, total, calls, function in profile:
-                print(f"    {own:8.2f} {total:8.2f} {calls:7d} {function}", flush=True)
-            if not profile:
-                rows.append(row)
-                write("gpu", {"setting": described, "rows": rows})
+            rows.append(row)
+            write("gpu", {"setting": described, "rows": rows})
 
     adata = prepared()
     for device in ("cuda", "cpu"):
@@ -110,8 +88,6 @@ def main() -> None:
     for n_spots in args.spots:
         adata = tissue(n_spots)
         add("tissue", adata, ["cuda", *(["cpu"] if n_spots in args.cpu_spots else [])])
-        if args.profile:
-            add("profiled", adata, ["cuda"], profiled=True)
 
 
 if __name__ == "__main__":

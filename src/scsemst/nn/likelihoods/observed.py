@@ -88,10 +88,12 @@ class Observed:
 
     def to(self, device: torch.device | str) -> Observed:
         """Move to a device, in place."""
-        self.genes, self.flat, self.values = (t.to(device) for t in (self.genes, self.flat, self.values))
+        self.genes, self.values = self.genes.to(device), self.values.to(device)
         self.__dict__.pop("tally", None)
         if self.genes.is_cuda:
             self._cut(max(self.chunk_size, _GPU_VALUES // max(self.shape[1], 1)))
+        else:
+            self.flat = self.flat.to(device)
         return self
 
     def __iter__(self) -> Iterator[Chunk]:

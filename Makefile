@@ -34,7 +34,7 @@ else
 CPU_INSTALL = $(UV_INSTALL) $(1)
 endif
 
-.PHONY: demo test docs tutorials lint clean
+.PHONY: demo test docs tutorials lint audit clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m scsemst demo $(ARGS)
@@ -55,6 +55,11 @@ lint: $(INSTALLED)
 	$(BIN)/uv tool run ruff format --check
 	$(BIN)/uv tool run mypy --python-executable $(BIN)/python
 	$(BIN)/uv tool run zizmor --offline --no-progress --quiet .github/workflows
+
+# Everything that `pip install .` and the tests bring along; the service knows torch without its suffix for CPUs
+audit: $(INSTALLED)
+	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | sed 's/+cpu$$//' > $(VENV)/audited.txt
+	$(BIN)/uv tool run pip-audit --requirement $(VENV)/audited.txt --no-deps --disable-pip --strict --progress-spinner off $(ARGS)
 
 clean:
 	rm -rf $(VENV) docs/_build docs/api/generated docs/tutorials

@@ -59,12 +59,12 @@ def test_dimensions_that_the_rows_allow(calls: list[dict], n: int, d: int, asked
 
 def test_options_reach_the_mixtures(calls: list[dict]):
     rng = np.random.default_rng(5)
-    labels = fit_consensus(np.empty((90, 4)), 3, n_dimensions=(2, 4), n_init=7, rng=rng)
-    assert calls == [{"n_domains": 3, "n_dimensions": [2, 4], "n_init": 7, "rng": rng}]
+    labels = fit_consensus(np.empty((90, 4)), 3, n_dimensions=(2, 4), n_init=7, rng=rng, progress=True)
+    assert calls == [{"n_domains": 3, "n_dimensions": [2, 4], "n_init": 7, "rng": rng, "progress": True}]
     assert np.bincount(labels).tolist() == [30, 30, 30]
     fit_consensus(np.empty((90, 4)), 3)
     fit_mixtures(np.empty((90, 4)), 3)
-    assert [call["rng"] for call in calls[1:]] == [0, 0]
+    assert [(call["rng"], call["progress"]) for call in calls[1:]] == [(0, False), (0, False)]
 
 
 def test_ties_of_the_vote_stay_with_the_reference():
@@ -264,10 +264,10 @@ def test_options_of_a_mixture_are_used(monkeypatch: pytest.MonkeyPatch):
     calls = []
     monkeypatch.setattr(mixture, "fit_nested", lambda z, k, **options: calls.append(options) or [None])
     fit_mixture(np.zeros((4, 3)), 2)
-    fit_mixture(np.zeros((4, 3)), 2, n_init=1, max_iter=2, tol=3, n_start=4, rng=5)
+    fit_mixture(np.zeros((4, 3)), 2, n_init=1, max_iter=2, tol=3, n_start=4, rng=5, progress=True)
     assert calls == [
-        {"n_dimensions": [3], "n_init": 100, "max_iter": 500, "tol": 1e-6, "n_start": 10_000, "rng": 0},
-        {"n_dimensions": [3], "n_init": 1, "max_iter": 2, "tol": 3, "n_start": 4, "rng": 5},
+        {"n_dimensions": [3], "n_init": 100, "max_iter": 500, "tol": 1e-6, "n_start": 10_000, "rng": 0, "progress": False},
+        {"n_dimensions": [3], "n_init": 1, "max_iter": 2, "tol": 3, "n_start": 4, "rng": 5, "progress": True},
     ]
 
 

@@ -122,7 +122,7 @@ def train_shared(
     n_steps = max(map(len, slots))
     loop: dict[str, Any] = {"epochs": enough_epochs(preset.epochs, n_steps), "rng": rng, "checkpoint": checkpoint}
     history = optimize(model, optimizer(model, preset), gradient, n_steps, **loop, progress=progress and world.leads)
-    latent = world.sum(encode(model, batches, precision, parts=mine))
+    latent = world.sum(encode(model, batches, precision, parts=mine, progress=progress and world.leads))
     for _ in range(preset.readout_hops):
         latent = average @ latent
     if world.leads:

@@ -26,6 +26,7 @@ def fit_consensus(
     n_dimensions: Sequence[int] = N_DIMENSIONS,
     n_init: int | None = None,
     rng: Seed = 0,
+    progress: bool = False,
 ) -> np.ndarray:
     """Cluster the leading dimensions of a representation, for several numbers of them, and vote.
 
@@ -46,12 +47,14 @@ def fit_consensus(
         so few that it costs little.
     rng
         Seed or generator.
+    progress
+        Show a progress bar of the starts if they take more than two seconds.
 
     Returns
     -------
     Labels from 0 to K - 1 by decreasing size, all of which occur, shape `(n,)`.
     """
-    mixtures = fit_mixtures(z, n_domains, n_dimensions=n_dimensions, n_init=n_init, rng=rng)
+    mixtures = fit_mixtures(z, n_domains, n_dimensions=n_dimensions, n_init=n_init, rng=rng, progress=progress)
     return consensus([mixture.labels for mixture in mixtures], n_domains)
 
 
@@ -62,13 +65,14 @@ def fit_mixtures(
     n_dimensions: Sequence[int] = N_DIMENSIONS,
     n_init: int | None = None,
     rng: Seed = 0,
+    progress: bool = False,
 ) -> list[MixtureResult]:
     """Return the mixtures that :func:`fit_consensus` lets vote; parameters as there."""
     n, d_max = z.shape
     n_init = int(np.clip(100_000 // max(n, 1), 30, 100)) if n_init is None else n_init
     smallest = min(*n_dimensions, d_max)
     fitting = [d for d in n_dimensions if d <= d_max and MIN_ROWS * (n_domains * d + d * (d + 1) / 2) <= n]
-    return fit_nested(z, n_domains, n_dimensions=fitting or [smallest], n_init=n_init, rng=rng)
+    return fit_nested(z, n_domains, n_dimensions=fitting or [smallest], n_init=n_init, rng=rng, progress=progress)
 
 
 def consensus(labelings: Sequence[np.ndarray], n_domains: int) -> np.ndarray:

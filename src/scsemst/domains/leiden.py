@@ -50,7 +50,13 @@ def leiden(graph: sparse.csr_matrix, resolution: float, *, random_state: int) ->
 
 
 def leiden_for(
-    graph: sparse.csr_matrix, z: np.ndarray, n_domains: int, *, random_state: int, max_tries: int = 25
+    graph: sparse.csr_matrix,
+    z: np.ndarray,
+    n_domains: int,
+    *,
+    random_state: int,
+    max_tries: int = 25,
+    progress: bool = False,
 ) -> tuple[np.ndarray, float]:
     """Search the resolution that gives a number of domains.
 
@@ -66,16 +72,21 @@ def leiden_for(
         Seed of every try.
     max_tries
         Most resolutions tried.
+    progress
+        Show a progress bar of the tries if they take more than two seconds.
 
     Returns
     -------
     Labels with exactly `n_domains` values, and the resolution that gave them or, if none did, the one whose clusters
     were merged.
     """
+    from tqdm.auto import tqdm
+
     require_integer(n_domains, name="n_domains", minimum=1, maximum=graph.shape[0])
     low, high, resolution = 0.0, np.inf, 1.0
     above: tuple[int, float, np.ndarray] | None = None
-    for _ in range(max_tries):
+    bar = {"desc": "leiden", "unit": "resolution", "delay": 2, "disable": not progress, "leave": False}
+    for _ in tqdm(range(max_tries), **bar):
         labels = leiden(graph, resolution, random_state=random_state)
         found = labels.max() + 1
         if found == n_domains:

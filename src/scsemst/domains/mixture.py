@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -74,6 +74,7 @@ def fit_mixture(
     tol: float = 1e-6,
     n_start: int = 10_000,
     rng: Seed = 0,
+    progress: bool = False,
 ) -> MixtureResult:
     """Fit a Gaussian mixture with one shared covariance, best of many starts by likelihood.
 
@@ -93,6 +94,8 @@ def fit_mixture(
         The starts are compared on at most this many random rows; the best one goes on with all rows.
     rng
         Seed or generator.
+    progress
+        Show a progress bar of the starts if they take more than two seconds.
 
     Returns
     -------
@@ -122,6 +125,7 @@ def fit_mixture(
     if z.ndim != 2:
         raise ValueError(f"z must have two dimensions (rows × features), found shape {z.shape}.")
     options: dict[str, Any] = {"n_init": n_init, "max_iter": max_iter, "tol": tol, "n_start": n_start, "rng": rng}
+    options["progress"] = progress
     return fit_nested(z, n_domains, n_dimensions=[z.shape[1]], **options)[0]
 
 
@@ -135,6 +139,7 @@ def fit_nested(
     tol: float = 1e-6,
     n_start: int = 10_000,
     rng: Seed = 0,
+    progress: bool = False,
 ) -> list[MixtureResult]:
     """Fit a mixture to the leading dimensions of a representation, for several numbers of them.
 
@@ -150,7 +155,7 @@ def fit_nested(
         Number of components K; each gets at least one row.
     n_dimensions
         Numbers of leading dimensions, at most `d` each.
-    n_init, max_iter, tol, n_start, rng
+    n_init, max_iter, tol, n_start, rng, progress
         See :func:`fit_mixture`.
 
     Returns
@@ -158,6 +163,7 @@ def fit_nested(
     One mixture for each number of dimensions.
     """
     from threadpoolctl import threadpool_limits
+    from tqdm.auto import tqdm
 
     z = np.asarray(z, dtype=np.float64)
     require_finite(z, name="z")
@@ -178,10 +184,12 @@ def fit_nested(
         whitenings = [_whiten(z[:, :d]) for d in n_dimensions]
         parts = [z[rows, :d] for d in n_dimensions]
         whitened = [part @ whitening.matrix for part, whitening in zip(parts, whitenings, strict=True)]
-        fits = [
-            _best_start(part, x, n_domains, n_init, max_iter=max_iter, tol=10 * tol, rng=rng)
-            for part, x in zip(parts, whitened, strict=True)
-        ]
+        total = n_init * len(parts)
+        with tqdm(total=total, desc="domains", unit="start", delay=2, disable=not progress, leave=False) as bar:
+            fits = [
+                _best_start(part, x, n_domains, n_init, max_iter=max_iter, tol=10 * tol, rng=rng, done=bar.update)
+                for part, x in zip(parts, whitened, strict=True)
+            ]
         _exchange(whitened, fits, n_domains, max_iter=max_iter, tol=10 * tol)
         results = []
         for d, whitening, fit in zip(n_dimensions, whitenings, fits, strict=True):
@@ -210,17 +218,21 @@ def _result(fit: _Fit, whitening: _Whitening, center: np.ndarray, back: np.ndarr
     )
 
 
-def _best_start(z, x, k: int, n_init: int, *, max_iter: int, tol: float, rng: np.random.Generator) -> _Fit:
-    """Return the most likely of many fits, each from k-means of other random centres."""
+def _best_start(
+    z, x, k: int, n_init: int, *, max_iter: int, tol: float, rng: np.random.Generator, done: Callable[[], object]
+) -> _Fit:
+    """Return the most likely of many fits, each from k-means of other random centres; `done` is called after each."""
 
     def start() -> _Fit:
         # k-means of the rows as they are: from whitened ones the likelihood of a few hundred spots climbs higher, to
         # components of a handful of outliers that change with the seed
         return _em(x, _hard(_kmeans(z, k, rng), k), max_iter=max_iter, tol=tol)
 
-    best = start()
-    for _ in range(n_init - 1):
-        best = _better(start(), best)
+    best = None
+    for _ in range(n_init):
+        fit = start()
+        best = fit if best is None else _better(fit, best)
+        done()
     return best
 
 

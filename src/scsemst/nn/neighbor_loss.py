@@ -23,7 +23,7 @@ class NeighborLoss(nn.Module):
               + \sum_{(i,j) \notin E} \log\big(1 - \sigma(c_{ij})\big)\Big]
 
     (Long et al., 2025, arXiv:2511.11380; first used by Wang et al., 2023, Spatial-MGCN). The sum over all pairs is never
-    formed: on :math:`[-1, 1]`, :math:`-\log(1-\sigma(c)) = \log(1 + e^c) \approx \log 2 + c/2 + c^2/8` within 0.4 %,
+    formed: on :math:`[-1, 1]`, :math:`-\log(1-\sigma(c)) = \log(1 + e^c) \approx \log 2 + c/2 + c^2/8` within 0.005,
     :math:`\sum_{ij} c_{ij} = |\sum_i z_i|^2` and :math:`\sum_{ij} c_{ij}^2 = \|Z^\top Z\|_F^2` for unit rows
     :math:`z_i`. Time is :math:`O(N d^2 + |E| d)`, memory :math:`O(N d)`.
 

@@ -156,6 +156,7 @@ def encode_slice(
     *,
     neighbors_key: str,
     device: torch.device,
+    progress: bool = False,
 ) -> np.ndarray:
     """Return the latent vectors of a slice, rotated, shape `(n_obs, n_latent)`.
 
@@ -171,6 +172,8 @@ def encode_slice(
         Spatial graph of the slice.
     device
         Where to compute.
+    progress
+        Show a progress bar if it takes more than two seconds.
     """
     options = parts.options
     slices = slices_of(adata, parts)
@@ -202,7 +205,7 @@ def encode_slice(
             slices=slices,
             keep=False,
         )
-        return encode(module, batches)
+        return encode(module, batches, progress=progress)
 
     z = shrinking(attempt, batch_size, adata.n_obs)
     for _ in range(options["readout_hops"]):

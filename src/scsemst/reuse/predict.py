@@ -48,13 +48,14 @@ def predict_slice(
     through: str,
     min_share: float,
     device: torch.device,
+    progress: bool = False,
 ) -> Prediction:
     """Embed and label a slice; `adata` is only read. Parameters are those of :func:`scsemst.tl.predict`."""
     if through != "semantics":
         aligned = align_genes(adata, parts.genes, layer=layer, likelihood=parts.options["likelihood"])
         if through == "genes" or aligned.share >= min_share or parts.transfer is None:
             require_share(aligned, min_share, adata)
-            return _by_genes(adata, parts, aligned, layer=layer, neighbors_key=neighbors_key, device=device)
+            return _by_genes(adata, parts, aligned, layer, neighbors_key, device=device, progress=progress)
         log.warning(
             "adata has %.0f %% of the model's genes, less than min_share=%g: domains go by the meaning of genes, which is "
             "far less accurate.",
@@ -68,13 +69,14 @@ def _by_genes(
     adata: AnnData,
     parts: Parts,
     aligned: AlignedExpression,
-    *,
     layer: str | None,
     neighbors_key: str,
+    *,
     device: torch.device,
+    progress: bool,
 ) -> Prediction:
     adata = _with_semantics(adata, parts, layer=layer, neighbors_key=neighbors_key)
-    z = encode_slice(adata, parts, aligned, neighbors_key=neighbors_key, device=device)
+    z = encode_slice(adata, parts, aligned, neighbors_key=neighbors_key, device=device, progress=progress)
     n_genes, n_missing = len(aligned.positions), len(aligned.missing)
     report = {
         "through": "genes",

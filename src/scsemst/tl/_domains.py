@@ -25,6 +25,7 @@ def domains(
     n_init: int = 100,
     key_added: str = _keys.SEMST,
     rng: Seed = 0,
+    progress: bool = True,
     table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
@@ -46,6 +47,8 @@ def domains(
         Key in `obs` and `uns` to write to.
     rng
         Seed or generator of the starts.
+    progress
+        Show a progress bar if the starts take more than two seconds.
     table_key
         Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
@@ -94,7 +97,7 @@ def domains(
     require_string(key_added, name="key_added")
     z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
     n_domains = require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs)
-    mixture = fit_mixture(z, n_domains, n_init=n_init, rng=as_generator(rng))
+    mixture = fit_mixture(z, n_domains, n_init=n_init, rng=as_generator(rng), progress=progress)
 
     record = {
         "method": "mixture",

@@ -26,6 +26,7 @@ def leiden_domains(
     n_neighbors: int = 15,
     key_added: str = _keys.SEMST,
     rng: Seed = 0,
+    progress: bool = True,
     table_key: str = _keys.TABLE,
     copy: bool = False,
 ) -> AnnData | None:
@@ -48,6 +49,8 @@ def leiden_domains(
         Key in `obs` and `uns` to write to.
     rng
         Seed or generator.
+    progress
+        Show a progress bar if the search takes more than two seconds.
     table_key
         Table to use if `adata` is a :class:`~spatialdata.SpatialData`. The copy is one of this table.
     copy
@@ -111,7 +114,7 @@ def leiden_domains(
     if n_domains is None:
         labels = leiden(graph, resolution, random_state=random_state)
     else:
-        labels, resolution = leiden_for(graph, z, n_domains, random_state=random_state)
+        labels, resolution = leiden_for(graph, z, n_domains, random_state=random_state, progress=progress)
 
     record = {
         "method": "leiden",

@@ -24,6 +24,7 @@ def predict(
     through: Literal["auto", "genes", "semantics"] = "auto",
     min_share: float = 0.3,
     device: str = "auto",
+    progress: bool = True,
     key_added: str = _keys.SEMST,
     table_key: str = _keys.TABLE,
     copy: bool = False,
@@ -60,6 +61,8 @@ def predict(
         Least share of the model's genes that the slice must have to go through genes.
     device
         `"auto"` (a GPU if there is one), or a torch device such as `"cpu"` or `"cuda:0"`.
+    progress
+        Show a progress bar if embedding takes more than two seconds.
     key_added
         Key to write to.
     table_key
@@ -129,6 +132,7 @@ def predict(
         through=through,
         min_share=min_share,
         device=resolve_device(device),
+        progress=progress,
     )
     params = {"layer": layer, "neighbors_key": neighbors_key, "through": through, "min_share": min_share}
     adata = adata.copy() if copy else adata

@@ -87,7 +87,9 @@ def semst(
     n_latent
         Size of the latent space, the preset's by default.
     epochs
-        Most epochs of training, the preset's by default; it stops earlier once the objective settles.
+        Most epochs of training, the preset's by default; it stops earlier once the objective settles. If a slice is
+        trained in several parts, this is divided by their number, but not below 3: about as many steps, then, as over
+        the whole slice. `uns[key_added]["history"]` has the losses of those that were run.
     batch_size
         Most spots of a training step. By default all of them, unless a step would take more than about 3 GB (some
         200,000 spots); then parts of the tissue of 8,192 spots, with the surroundings that make their graph

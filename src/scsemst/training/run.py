@@ -102,7 +102,7 @@ def run(
         log.info("%d domains: the number of highest score among those in adata.uns[%r].", found, _keys.N_DOMAINS)
     labels, mixtures = None, []
     if found is not None:
-        mixtures = fit_mixtures(trained.latent, found, rng=generator)
+        mixtures = fit_mixtures(trained.latent, found, rng=generator, progress=options["progress"])
         labels = consensus([mixture.labels for mixture in mixtures], found)
     params = {
         "n_domains": n_domains,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
 
 from scsemst.graphs import local_graph, spatial_graph
 
@@ -139,7 +140,7 @@ def train(
         epochs = enough_epochs(preset.epochs, len(batches))
         options: dict[str, Any] = {"precision": precision, "progress": progress, "checkpoint": checkpoint}
         history = fit(model, batches, preset, epochs=epochs, rng=rng, **options)
-        latent = encode(model, batches, precision)
+        latent = encode(model, batches, precision, progress=progress)
         for _ in range(preset.readout_hops):
             latent = average @ latent
         latent = merge_repeats(latent, adata, expression, slices)
@@ -155,11 +156,17 @@ def enough_epochs(epochs: int, n_steps: int) -> int:
 
 @torch.no_grad()
 def encode(
-    model: SemST, batches: Batches, precision: str = "float32", *, parts: Iterable[int] | None = None
+    model: SemST,
+    batches: Batches,
+    precision: str = "float32",
+    *,
+    parts: Iterable[int] | None = None,
+    progress: bool = False,
 ) -> np.ndarray:
     """Return the latent vectors of all spots, shape `(n_spots, n_latent)`; with `parts`, zeros outside of them."""
     out = np.zeros((batches.expression.n_spots, model.to_latent[-1].out_features), dtype=np.float32)
-    for i in range(len(batches)) if parts is None else parts:
+    parts = range(len(batches)) if parts is None else parts
+    for i in tqdm(parts, desc="Encoding", unit="part", delay=2, disable=not progress, leave=False):
         batch = batches[i]
         with autocast(batches.device, precision):
             latent = model(batch.x, batch.spatial_graph, batch.feature_graph, batch.semantics, batch.codes)

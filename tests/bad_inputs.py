@@ -208,7 +208,7 @@ NAMES = [
     Case("gene_semantics: few genes known", lambda a: pp.gene_semantics(a, organism="human"), ValueError, "1 of 150 genes.*too few.*organism=.*gene_symbols=", names("var_names", lambda a: ["GFAP", *unknown(a)[1:]])),
     Case("gene_semantics: another organism", lambda a: pp.gene_semantics(a, organism="zebrafish"), ValueError, "organism='zebrafish' is not one of 'human', 'mouse'"),
     Case("gene_semantics: column of symbols", lambda a: pp.gene_semantics(a, gene_symbols="symbol"), KeyError, r"adata\.var\['symbol'\] not found.*gene_symbols=None"),
-    Case("gene_semantics: options of an encoder", lambda a: pp.gene_semantics(a, pooling="mean"), TypeError, "pooling: options of an encoder"),
+    Case("gene_semantics: options of an encoder", lambda a: pp.gene_semantics(a, pooling="mean"), TypeError, "pooling: for a language model"),
     Case("gene_semantics: a table without our genes", lambda a: pp.gene_semantics(a, model=pd.DataFrame(np.eye(2), ["x1", "x2"])), ValueError, "None of the 150 genes was found"),
     Case("gene_semantics: a table with NaN", lambda a: pp.gene_semantics(a, model={"GFAP": [1.0, np.nan]}), ValueError, "NaN or infinite values"),
     Case("gene_semantics: a table beyond single precision", lambda a: pp.gene_semantics(a, model={"GFAP": [1.0, 1e300]}), ValueError, "NaN or infinite values, in single precision"),

@@ -98,7 +98,7 @@ def labels(adata: AnnData, key: str, *, fix: str) -> Any:
     if column.dtype.kind in "fc":
         raise TypeError(
             f"adata.obs[{key!r}] holds numbers of type {column.dtype}, not labels. Draw it with sc.pl.spatial, or turn "
-            f"it into labels: adata.obs[{key!r}].astype(str)."
+            f"it into labels: adata.obs[{key!r}].astype('category')."
         )
     return column
 

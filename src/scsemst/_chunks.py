@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from ._checks import require_finite, require_nonnegative
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["in_memory", "row_blocks", "take_rows", "whole"]
+__all__ = ["canonical", "in_memory", "row_blocks", "take_rows", "whole"]
+
+log = logging.getLogger("scsemst")
 
 _CHUNK_VALUES = 2**24
 """Values per chunk were it dense: bounds the memory whatever the shape."""
@@ -21,6 +24,15 @@ _CHUNK_VALUES = 2**24
 def in_memory(x: Any) -> bool:
     """Whether a matrix is an array or a sparse matrix in memory, not backed by a file and not lazy."""
     return isinstance(x, np.ndarray) or sparse.issparse(x)
+
+
+def canonical(x: Any) -> Any:
+    """Return a sparse matrix with each entry stored once, in order; the one given stays as it is."""
+    if x.has_canonical_format:
+        return x
+    x = x.copy()
+    x.sum_duplicates()
+    return x
 
 
 def row_blocks(
@@ -42,6 +54,14 @@ def row_blocks(
     from tqdm.auto import tqdm
 
     n_obs, n_vars = x.shape
+    if sparse.issparse(x) and x.format != "csr":
+        x = x.tocsr()  # a few rows of another format cost a pass over all
+    elif getattr(x, "format", "csr") == "csc":
+        log.warning(
+            "%s is stored column by column (CSC) on disk: each chunk of rows reads all of it. If that takes long, write it "
+            "row by row: scipy.sparse.csr_matrix.",
+            name,
+        )
     lazy = hasattr(x, "dask")
     if lazy:
         x = x.rechunk({1: -1}) if len(x.chunks[1]) > 1 else x
@@ -54,7 +74,7 @@ def row_blocks(
     for i, (start, stop) in enumerate(bar):
         rows = slice(int(start), int(stop))
         block = x.blocks[i].compute() if lazy else x[rows]
-        block = sparse.csr_array(block) if sparse.issparse(block) else np.asarray(block)
+        block = canonical(sparse.csr_array(block)) if sparse.issparse(block) else np.asarray(block)
         require_finite(block, name=name)
         if nonnegative:
             require_nonnegative(block, name=name)
@@ -76,4 +96,4 @@ def take_rows(x: Any, rows: np.ndarray) -> sparse.csr_matrix:
         block = x[rows[order]]
         block = block.compute() if hasattr(block, "dask") else block
         block = block[np.argsort(order, kind="stable")]
-    return sparse.csr_matrix(block, dtype=np.float32)
+    return canonical(sparse.csr_matrix(block, dtype=np.float32))

@@ -93,7 +93,7 @@ class SemST(
         bound.apply_defaults()
         values = {name: value for name, value in bound.arguments.items() if name not in ("adata", "n_domains", "copy")}
         key_added = values.pop("key_added")
-        adata = get_table(adata, values.pop("table_key"))
+        adata = get_table(adata, values.pop("table_key"), copy=False)
         require_string(key_added, name="key_added")
         if not isinstance(values["rng"], int | np.integer):
             values["rng"] = as_generator(values["rng"])
@@ -102,6 +102,7 @@ class SemST(
         named = {name: values[name] for name in ("layer", "neighbors_key", "batch_size")}
         model = cls(gather(adata, done, **named, rng=before))
         write(adata, done, key_added)
+        done.remove_checkpoint()
         return model
 
     @property

@@ -11,8 +11,17 @@ if TYPE_CHECKING:
     from spatialdata import SpatialData
 
 
-def get_table(adata: AnnData | SpatialData, table_key: str) -> AnnData:
+def get_table(adata: AnnData | SpatialData, table_key: str, *, copy: bool | None = None) -> AnnData:
     """Return `adata`, or `adata.tables[table_key]` of a SpatialData object; what is written there stays in it.
+
+    Parameters
+    ----------
+    adata
+        Either.
+    table_key
+        Name of the table.
+    copy
+        Whether results go to a copy or to `adata` itself; `None` if there are none to write.
 
     Raises
     ------
@@ -21,13 +30,19 @@ def get_table(adata: AnnData | SpatialData, table_key: str) -> AnnData:
     TypeError
         If `adata` is neither.
     ValueError
-        If there are no spots.
+        If there are no spots, or results cannot be written, before hours have gone into them.
     """
     from anndata import AnnData
 
     table = adata if isinstance(adata, AnnData) else _of_spatialdata(adata, table_key)
     if table.n_obs == 0:
         raise ValueError(f"adata has no spots (shape {table.shape}). Was every spot filtered out?")
+    if copy is not None and table.isbacked and (copy or table.is_view):
+        raise ValueError(
+            f"adata is {'a view of an object' if table.is_view else 'an object'} that is backed by a file: "
+            f"{'copy=True cannot copy it' if copy else 'results cannot be written to it'} in memory. Read it first: "
+            "adata = adata.to_memory()."
+        )
     return table
 
 

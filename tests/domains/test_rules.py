@@ -266,7 +266,15 @@ def test_options_of_a_mixture_are_used(monkeypatch: pytest.MonkeyPatch):
     fit_mixture(np.zeros((4, 3)), 2)
     fit_mixture(np.zeros((4, 3)), 2, n_init=1, max_iter=2, tol=3, n_start=4, rng=5, progress=True)
     assert calls == [
-        {"n_dimensions": [3], "n_init": 100, "max_iter": 500, "tol": 1e-6, "n_start": 10_000, "rng": 0, "progress": False},
+        {
+            "n_dimensions": [3],
+            "n_init": 100,
+            "max_iter": 500,
+            "tol": 1e-6,
+            "n_start": 10_000,
+            "rng": 0,
+            "progress": False,
+        },
         {"n_dimensions": [3], "n_init": 1, "max_iter": 2, "tol": 3, "n_start": 4, "rng": 5, "progress": True},
     ]
 

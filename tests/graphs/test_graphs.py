@@ -60,3 +60,15 @@ def test_gene_mixing_lends_between_genes_of_like_meaning():
 def test_gene_mixing_without_meaning_or_share_is_the_identity():
     for vectors, share in ((np.zeros((4, 2)), 0.5), (np.eye(4), 0.0)):
         assert (gene_mixing(vectors, share) != sparse.identity(4)).nnz == 0
+
+
+def test_distances_are_no_connectivities(cortex: AnnData):
+    with pytest.raises(
+        ValueError, match=r"spatial_distances'\] holds distances.*neighbors_key='spatial_connectivities'"
+    ):
+        spatial_graph(cortex, "spatial_distances")
+    grid = cortex[:40].copy()
+    grid.obsm["spatial"] = np.stack(np.divmod(np.arange(40), 8), axis=1).astype(float)
+    steps = np.abs(grid.obsm["spatial"][:, None] - grid.obsm["spatial"]).sum(axis=2)
+    grid.obsp["spatial_connectivities"] = sparse.csr_matrix((steps == 1).astype(float))
+    assert spatial_graph(grid).nnz == 2 * (4 * 8 + 5 * 7)  # neighbours one unit apart, with weights of one

@@ -13,6 +13,8 @@ from scsemst.language.encoders import get_encoder
 from scsemst.language.genes import DATA
 from scsemst.language.vectors import standardize
 
+from .test_cache import LetterEncoder
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -110,3 +112,26 @@ def test_nothing_matched():
         gene_vectors(["Gfap"], organism="rat")
     with pytest.raises(TypeError, match="pooling"):
         gene_vectors(["GFAP"], pooling="last", organism="human")
+
+
+def test_what_a_table_has_no_use_for_is_refused():
+    texts = pd.DataFrame({"summary": ["glia"]}, index=["GFAP"])
+    for model in ("bundled", {"GFAP": [1.0, 0.0], "MBP": [0.0, 1.0]}):
+        with pytest.raises(TypeError, match=r"^texts, template, pooling: for a language model that reads"):
+            gene_vectors(["GFAP", "MBP"], model=model, texts=texts, template="{summary}", pooling="mean")
+    with pytest.raises(TypeError, match="^batch_size: .* an encoder that is ready has no use"):
+        gene_vectors(["GFAP"], model=LetterEncoder(), batch_size=3)
+
+
+def test_a_gene_without_a_text_has_no_vector():
+    texts = pd.DataFrame({"summary": ["filament of glia", None, "myelin"]}, index=["GFAP", "AQP4", "MBP"])
+    vectors, matched, report = gene_vectors(
+        ["MBP", "AQP4", "GFAP", "MBP"], model=LetterEncoder(), texts=texts, template="{summary}", progress=False
+    )
+    assert matched.tolist() == [True, False, True, True]
+    assert report["n_genes_matched"] == 3
+    assert not vectors[1].any()
+    np.testing.assert_array_equal(vectors[0], vectors[3])
+    np.testing.assert_allclose(vectors[0], -vectors[2], atol=1e-6)
+    with pytest.raises(ValueError, match=r"template='\{summary\}' makes no text for any gene"):
+        gene_vectors(["AQP4"], model=LetterEncoder(), texts=texts, template="{summary}")

@@ -179,3 +179,27 @@ def test_missing_keys_name_the_call(adata: AnnData):
     with pytest.raises(KeyError, match="spatial_key="):
         scsemst.pl.domains(adata, "ground_truth")
     assert set(adata.uns) == before
+
+
+def test_a_domain_without_spots_keeps_its_colour(labelled: AnnData):
+    labelled.uns["semst_colors"] = ["#ff0000", "#00ff00", "#0000ff", "#ffff00", "#ff00ff", "#00ffff"]
+    part = labelled[labelled.obs["semst"].isin(["0", "2", "5"])].copy()
+    part.obs["semst"] = pd.Categorical(
+        part.obs["semst"].astype(object), categories=labelled.obs["semst"].cat.categories
+    )
+    part.uns["semst_colors"] = list(labelled.uns["semst_colors"])
+    ax = scsemst.pl.domains(part, show=False)
+    assert set(drawn_colors(ax)) == {"#ff0000", "#0000ff", "#00ffff"}
+    assert list(part.uns["semst_colors"]) == list(labelled.uns["semst_colors"])
+
+    del part.uns["semst_colors"]
+    scsemst.pl.domains(part, palette={"0": "#111111", "2": "#222222", "5": "#555555"}, show=False)
+    kept = list(part.uns["semst_colors"])
+    assert (len(kept), kept[0], kept[2], kept[5]) == (6, "#111111", "#222222", "#555555")
+
+
+def test_a_view_stays_a_view(labelled: AnnData):
+    view = labelled[:500]
+    scsemst.pl.domains(view, show=False)
+    assert view.is_view
+    assert "semst_colors" not in view.uns

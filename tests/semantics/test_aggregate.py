@@ -12,6 +12,7 @@ from scsemst.semantics.aggregate import aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 TARGET = 1e4
 
@@ -105,3 +106,29 @@ def test_bad_values(counts: sparse.csr_matrix, genes: tuple):
                 aggregate(form, vectors, matched=matched)
     with pytest.raises(ValueError, match="all 300 spots are empty"):
         aggregate(counts * 0, vectors, matched=matched)
+
+
+def test_entries_in_two_parts_are_one(counts: sparse.csr_matrix, genes: tuple[np.ndarray, np.ndarray]):
+    parts = sparse.csr_matrix(
+        (np.repeat(counts.data / 2, 2), np.repeat(counts.indices, 2), counts.indptr * 2), shape=counts.shape
+    )
+    before = parts.data.copy()
+    vectors, matched = genes
+    np.testing.assert_array_equal(
+        aggregate(parts, vectors, matched=matched).vectors, aggregate(counts, vectors, matched=matched).vectors
+    )
+    np.testing.assert_array_equal(parts.data, before)
+    assert parts.nnz == 2 * counts.nnz
+
+
+def test_columns_on_disk_are_slow_and_said_to_be(
+    counts: sparse.csr_matrix, genes: tuple[np.ndarray, np.ndarray], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    import anndata as ad
+
+    ad.AnnData(counts.tocsc()).write_h5ad(tmp_path / "x.h5ad")
+    vectors, matched = genes
+    x = ad.read_h5ad(tmp_path / "x.h5ad", backed="r").X
+    found = aggregate(x, vectors, matched=matched, name="adata.X").vectors
+    np.testing.assert_array_equal(found, aggregate(counts, vectors, matched=matched).vectors)
+    assert "adata.X is stored column by column (CSC) on disk" in caplog.text

@@ -162,3 +162,17 @@ def test_bad_input_is_named_and_leaves_no_trace(halves, model: SemST, fault: str
 def test_model_must_be_a_model(halves):
     with pytest.raises(TypeError, match=r"scsemst\.SemST\.load"):
         scsemst.tl.predict(halves[1], "folder")
+
+
+def test_spots_without_common_genes_go_by_meaning(halves, model: SemST, caplog: pytest.LogCaptureFixture):
+    """`"auto"` falls back before it asks for counts of the few genes that both slices have."""
+    part = halves[1].copy()
+    rare = set(part.var_names[np.argsort(np.asarray(part.X.sum(axis=0)).ravel(), kind="stable")[:10]])
+    # Names of another case mean the same, but are not those that the model was trained on
+    part.var_names = [name if name in rare else name.lower() for name in part.var_names]
+    with caplog.at_level("WARNING", logger="scsemst"):
+        result = predict(part, model)
+    assert result.uns["p"]["through"] == "semantics"
+    assert "domains go by the meaning of genes" in caplog.text
+    with pytest.raises(ValueError, match=r"spots have no counts of the 10 genes that adata shares"):
+        predict(part, model, through="genes", min_share=1e-6)

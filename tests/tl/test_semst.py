@@ -256,3 +256,27 @@ def test_graph_of_another_size(corner: AnnData):
     with pytest.raises(ValueError, match="obsp"):
         corner.obsp["spatial_connectivities"] = sparse.identity(corner.n_obs + 1, format="csr")
     assert spatial_graph(corner).shape == (corner.n_obs, corner.n_obs)
+
+
+def test_semantics_may_be_sparse(corner: AnnData):
+    expected = run(corner)
+    corner.obsm["X_gene_semantics"] = sparse.csr_matrix(corner.obsm["X_gene_semantics"])
+    found = run(corner)
+    np.testing.assert_array_equal(found.obsm["X_semst"], expected.obsm["X_semst"])
+    assert found.uns["semst"]["semantics"] == expected.uns["semst"]["semantics"]
+
+
+def test_counts_in_two_parts_are_one(corner: AnnData):
+    expected, x = run(corner), corner.X
+    data = np.stack([np.ceil(x.data / 2), np.floor(x.data / 2)], axis=1).ravel()
+    corner.X = sparse.csr_matrix((data, np.repeat(x.indices, 2), x.indptr * 2), shape=x.shape)
+    np.testing.assert_array_equal(run(corner).obsm["X_semst"], expected.obsm["X_semst"])
+    assert corner.X.nnz == 2 * x.nnz
+
+
+def test_random_state_of_gpus_stays(corner: AnnData, monkeypatch: pytest.MonkeyPatch):
+    seeded: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    run(corner, epochs=1)
+    scsemst.tl.modulate(corner, "X_gene_semantics", epochs=1, progress=False)
+    assert not seeded

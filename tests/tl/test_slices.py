@@ -276,4 +276,5 @@ def test_genes_of_one_slice_only_are_left_out(pair: AnnData):
     assert not (expression.genes % 2 == 0).any()
     for counts in ("zinb", "gaussian"):
         whole = read_expression(adata, layer=None, n_top_genes=700, likelihood=counts)
-        assert variable_genes(whole, 50, adata.var_names, slices).size == 50
+        found = np.ones((slices.n, whole.genes.size), dtype=bool)
+        assert variable_genes(whole, 50, adata.var_names, found, slices).size == 50

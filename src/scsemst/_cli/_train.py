@@ -120,6 +120,7 @@ def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_
             adata.uns[key]["processes"] = {"parts_per_step": per_step, **trained.held}
             with h5py.File(path, "r+") as file:
                 write_results(file, adata, key)
+    done.remove_checkpoint()
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scsemst import _keys
+from scsemst._results import result_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,9 @@ def write_entry(file: h5py.File, slot: str, key: str, value: object) -> None:
 
 def write_results(file: h5py.File, adata: AnnData, key: str) -> None:
     """Write what :func:`scsemst.tl.semst` added to AnnData to the file; all else in it stays as it is."""
+    if key in file.get("uns", {}):
+        for slot, name in result_names(key):
+            _remove_entry(file, slot, name)
     name = _keys.embedding(key)
     write_entry(file, "obsm", name, adata.obsm[name])
     for name in (key, _keys.N_DOMAINS):
@@ -59,3 +63,12 @@ def write_results(file: h5py.File, adata: AnnData, key: str) -> None:
         obs = file["obs"]
         columns = [str(column) for column in obs.attrs["column-order"]]
         obs.attrs["column-order"] = columns if key in columns else [*columns, key]
+
+
+def _remove_entry(file: h5py.File, slot: str, name: str) -> None:
+    """Remove an entry of an earlier run, if it is there."""
+    part = file.get(slot, {})
+    if name in part:
+        del part[name]
+        if slot == "obs":
+            part.attrs["column-order"] = [column for column in part.attrs["column-order"] if str(column) != name]

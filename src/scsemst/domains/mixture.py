@@ -228,10 +228,10 @@ def _best_start(
         # components of a handful of outliers that change with the seed
         return _em(x, _hard(_kmeans(z, k, rng), k), max_iter=max_iter, tol=tol)
 
-    best = None
-    for _ in range(n_init):
-        fit = start()
-        best = fit if best is None else _better(fit, best)
+    best = start()
+    done()
+    for _ in range(n_init - 1):
+        best = _better(start(), best)
         done()
     return best
 

@@ -42,7 +42,7 @@ def spatial_graph(adata: AnnData, key: str = _keys.SPATIAL_CONNECTIVITIES) -> sp
     KeyError
         If there is no such graph.
     ValueError
-        If it has negative or NaN weights, or no edge at all.
+        If it has negative or NaN weights, no edge at all, or distances instead of connectivities.
 
     Warns
     -----
@@ -60,25 +60,31 @@ def spatial_graph(adata: AnnData, key: str = _keys.SPATIAL_CONNECTIVITIES) -> sp
     graph.sort_indices()
     if graph.nnz == 0:
         raise ValueError(f"{name} has no edges between different spots. {_FIX}")
-    _warn_if_foreign(graph, adata, name)
+    coords = adata.obsm.get(_keys.SPATIAL)
+    if isinstance(coords, np.ndarray) and coords.ndim == 2:
+        _compare(graph, coords, name)
     return graph
 
 
-def _warn_if_foreign(graph: sparse.csr_matrix, adata: AnnData, name: str) -> None:
-    """Warn if neighbours in the graph are no neighbours in the tissue."""
-    coords = adata.obsm.get(_keys.SPATIAL)
-    if not isinstance(coords, np.ndarray) or coords.ndim != 2 or min(adata.n_obs, graph.nnz) < _ENOUGH:
-        return
+def _compare(graph: sparse.csr_matrix, coords: np.ndarray, name: str) -> None:
+    """Raise if weights are distances in the tissue, and warn if neighbours in the graph are no neighbours there."""
     rng = np.random.default_rng(0)
     coo = graph.tocoo()
     edges = rng.integers(coo.nnz, size=_SAMPLE)
     joined = np.linalg.norm(coords[coo.row[edges]] - coords[coo.col[edges]], axis=1)
-    pairs = rng.integers(adata.n_obs, size=(2, _SAMPLE))
+    if graph.data.max() > 1 and np.allclose(coo.data[edges], joined, rtol=1e-3):
+        raise ValueError(
+            f"{name} holds distances between spots: the farthest neighbours would weigh most. Pass the connectivities "
+            f"beside them, neighbors_key={_keys.SPATIAL_CONNECTIVITIES!r} by default."
+        )
+    if min(len(coords), graph.nnz) < _ENOUGH:
+        return
+    pairs = rng.integers(len(coords), size=(2, _SAMPLE))
     any_two = np.linalg.norm(coords[pairs[0]] - coords[pairs[1]], axis=1)
     if np.median(joined) > 0.7 * np.median(any_two) > 0:
         warnings.warn(
             f"{name} joins spots that are as far from each other as any two (median distance {np.median(joined):.4g}, of "
             f"random pairs {np.median(any_two):.4g}): it looks like the graph of another slice, or of these spots in "
             f"another order. {_FIX}",
-            stacklevel=2,
+            stacklevel=3,
         )

@@ -46,6 +46,7 @@ def gene_vectors(
     texts: pd.DataFrame | None = None,
     template: str = DEFAULT_TEMPLATE,
     allow_pickle: bool = False,
+    progress: bool = True,
     **encoder_options: Any,
 ) -> GeneVectors:
     """Vectors of genes: bundled, from a table, or from a language model that reads the genes' texts.
@@ -68,6 +69,8 @@ def gene_vectors(
         How an encoder's text is put together from the columns.
     allow_pickle
         Whether a table or the weights of a model may be read from a pickle, which can run any code.
+    progress
+        Show a progress bar while a model reads.
     encoder_options
         Passed to :func:`~scsemst.language.encoders.get_encoder`.
 
@@ -78,7 +81,9 @@ def gene_vectors(
     Raises
     ------
     ValueError
-        If the organism is unknown or no gene matches.
+        If the organism is unknown, no gene matches, or none has a text.
+    TypeError
+        If `model` is no source of vectors, or has no use for what else was passed.
 
     Examples
     --------
@@ -90,13 +95,18 @@ def gene_vectors(
     names = gene_names(genes, gene_symbols)
     if organism is not None:
         require_in(organism, ORGANISMS, name="organism")
+    reading = {
+        **({} if texts is None else {"texts": texts}),
+        **({} if template == DEFAULT_TEMPLATE else {"template": template}),
+        **encoder_options,
+    }
     if isinstance(model, str) and model == BUNDLED:
-        _refuse(encoder_options, f"model={BUNDLED!r}")
+        _refuse(reading, f"model={BUNDLED!r}")
         organism = organism or detect_organism(names)
         rows = match_genes(names, organism)
         source, model_id, digest = load_vectors(organism), BUNDLED, bundled_hash(organism)
     elif is_table(model):
-        _refuse(encoder_options, "a table of vectors")
+        _refuse(reading, "a table of vectors")
         organism = organism or _detect(names)
         table = read_table(model, allow_pickle=allow_pickle)
         rows = match_keys(names, table.names, organism)
@@ -110,11 +120,15 @@ def gene_vectors(
             organism, digest = organism or _detect(names), ""
             rows = match_keys(names, texts.index.astype(str).tolist(), organism)
         _require_match(rows, names, organism)
-        # Only the genes at hand are read, each once.
+        # Only the genes at hand are read, each once; a gene without a text gets no vector
         found, inverse = np.unique(rows[rows >= 0], return_inverse=True)
         encoder = _encoder(model, allow_pickle=allow_pickle, **encoder_options)
-        source = standardize(encoder.encode(gene_texts(texts.iloc[found], template=template)))
-        rows[rows >= 0] = inverse
+        read = gene_texts(texts.iloc[found], template=template)
+        has_text = np.array([bool(text) for text in read])
+        if not has_text.any():
+            raise ValueError(f"template={template!r} makes no text for any gene: these columns of texts are empty.")
+        source = standardize(encoder.encode([text for text in read if text], progress=progress))
+        rows[rows >= 0] = np.where(has_text, np.cumsum(has_text) - 1, -1)[inverse]
         model_id = encoder.id
     _require_match(rows, names, organism)
     matched = rows >= 0
@@ -150,6 +164,8 @@ def _encoder(model: object, **options: Any) -> Encoder:
     from .encoders import Encoder, get_encoder
 
     if isinstance(model, Encoder):
+        options.pop("allow_pickle")
+        _refuse(options, "an encoder that is ready")
         return model
     if not isinstance(model, (str, Path)):
         raise TypeError(
@@ -169,7 +185,10 @@ def _detect(names: Sequence[str]) -> str | None:
 
 def _refuse(options: dict[str, Any], what: str) -> None:
     if options:
-        raise TypeError(f"{', '.join(options)}: options of an encoder, but {what} needs none.")
+        raise TypeError(
+            f"{', '.join(options)}: for a language model that reads, but {what} has no use for it. Leave it out, or name "
+            "a model of the Hugging Face hub, a folder or an endpoint in model=."
+        )
 
 
 def _require_match(rows: np.ndarray, names: Sequence[str], organism: str | None) -> None:

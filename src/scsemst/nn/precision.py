@@ -24,9 +24,13 @@ def full_precision(method: F) -> F:
     """
 
     @wraps(method)
-    def inner(self: Any, *args: Any) -> Any:
-        device = next(value.device.type for value in args if isinstance(value, Tensor))
+    def inner(self: Any, *args: Any, **kwargs: Any) -> Any:
+        device = next(v.device.type for v in (*args, *kwargs.values()) if isinstance(v, Tensor))
         with torch.autocast(device, enabled=False):
-            return method(self, *(v.float() if isinstance(v, Tensor) and v.dtype in _HALF else v for v in args))
+            return method(self, *map(_single, args), **{name: _single(value) for name, value in kwargs.items()})
 
     return cast("F", inner)
+
+
+def _single(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value

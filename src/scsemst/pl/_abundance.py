@@ -57,7 +57,7 @@ def abundance(
 
     Returns
     -------
-    The axes. Sets `adata.uns[f"{key}_colors"]`.
+    The axes. Sets `adata.uns[f"{key}_colors"]`, unless `adata` is a view.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def abundance(
     """
     from ._figure import finish, grid
     from ._labels import categories
-    from ._palette import resolve
+    from ._palette import keep, resolve
 
     adata = get_table(adata, table_key)
     labels, samples = categories(adata, key), categories(adata, sample_key, fix="Pass the key of the samples in obs.")
@@ -100,5 +100,5 @@ def abundance(
         bbox_to_anchor=(1, 0.5),
         ncols=1 + len(names) // 15,
     )
-    adata.uns[_keys.colors(key)] = colors
+    keep(adata, key, labels, colors)
     return finish(panel, "abundance", show=show, save=save, given=ax is not None)

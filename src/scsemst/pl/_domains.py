@@ -74,7 +74,7 @@ def domains(
 
     Returns
     -------
-    The axes, or a list of them if several panels were drawn. Sets `adata.uns[f"{key}_colors"]`.
+    The axes, or a list of them if several panels were drawn. Sets `adata.uns[f"{key}_colors"]`, unless `adata` is a view.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def domains(
 
     from ._figure import finish, grid, panels
     from ._labels import categories
-    from ._palette import NA_COLOR, distinct, matched, resolve
+    from ._palette import NA_COLOR, distinct, keep, matched, resolve
     from ._tissue import coordinates, rasterize
 
     adata = get_table(adata, table_key)
@@ -150,7 +150,8 @@ def domains(
         )
     for panel in axes:
         rasterize(panel)
-    adata.uns.update({_keys.colors(name): colors[name] for name in keys})
+    for name in keys:
+        keep(adata, name, labels[name], colors[name])
     return finish(axes if n_panels > 1 else axes[0], "domains", show=show, save=save, given=ax is not None)
 
 

@@ -34,7 +34,7 @@ def default_palette(n: int) -> list[str]:
 
 
 def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Sequence | Mapping | None) -> list[str]:
-    """Return one colour per category: those asked for, else those in `uns`, else the default."""
+    """Return one colour per category in use: those asked for, else those in `uns`, else the default."""
     import matplotlib as mpl
     from matplotlib.colors import is_color_like, to_hex
 
@@ -57,12 +57,37 @@ def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Seq
             raise ValueError(f"palette has {len(palette)} colours, but adata.obs[{key!r}] has {len(names)} categories.")
         palette = list(palette)[: len(names)]
     else:
-        stored = adata.uns.get(_keys.colors(key), ())
-        palette = list(stored) if len(stored) == len(names) else default_palette(len(names))
+        every = _palette_of(adata, key, labels)
+        palette = [every[i] for i in _positions(adata, key, labels)]
     for color in palette:
         if not is_color_like(color):
             raise ValueError(f"palette of adata.obs[{key!r}]: {color!r} is no colour.")
     return [to_hex(color) for color in palette]
+
+
+def keep(adata: AnnData, key: str, labels: pd.Categorical, colors: Sequence[str]) -> None:
+    """Write colours to `uns` but of a view, for all categories as scanpy expects, those without a spot among them."""
+    palette = _palette_of(adata, key, labels)
+    for position, color in zip(_positions(adata, key, labels), colors, strict=True):
+        palette[position] = color
+    if not adata.is_view:  # writing to one would copy all of it
+        adata.uns[_keys.colors(key)] = palette
+
+
+def _all_categories(adata: AnnData, key: str, labels: pd.Categorical) -> pd.Index:
+    column = adata.obs[key]
+    return column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else labels.categories
+
+
+def _positions(adata: AnnData, key: str, labels: pd.Categorical) -> list[int]:
+    """Return the position of each category in use among all of the column."""
+    return _all_categories(adata, key, labels).get_indexer(labels.categories).tolist()
+
+
+def _palette_of(adata: AnnData, key: str, labels: pd.Categorical) -> list[str]:
+    """Return a colour for each category of the column: those in `uns`, or the default if they are not as many."""
+    n, stored = len(_all_categories(adata, key, labels)), adata.uns.get(_keys.colors(key), ())
+    return [str(color) for color in stored] if len(stored) == n else default_palette(n)
 
 
 def matched(labels: pd.Categorical, reference: pd.Categorical, colors: Sequence[str]) -> list[str]:

@@ -69,7 +69,7 @@ def semantics(
 
     Returns
     -------
-    The axes, a list of them with `method="tissue"`. Sets `adata.uns[f"{key}_colors"]`, with labels.
+    The axes, a list of them with `method="tissue"`. Sets `adata.uns[f"{key}_colors"]`, unless `adata` is a view, with labels.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def semantics(
 
     from ._figure import finish, grid, panels
     from ._labels import categories
-    from ._palette import NA_COLOR, resolve
+    from ._palette import NA_COLOR, keep, resolve
     from ._tissue import draw_values, rasterize
 
     adata = get_table(adata, table_key)
@@ -119,5 +119,5 @@ def semantics(
     sc.pl.embedding(space, method, color=key, na_color=NA_COLOR, ax=panel, show=False, **{"frameon": True, **kwargs})
     panel.set(xlabel=f"{method.upper()}1", ylabel=f"{method.upper()}2")
     rasterize(panel)
-    adata.uns[_keys.colors(key)] = colors
+    keep(adata, key, labels, colors)
     return finish(panel, "semantics", show=show, save=save, given=ax is not None)

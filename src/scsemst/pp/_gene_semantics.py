@@ -37,6 +37,7 @@ def gene_semantics(
     template: str = "{symbol}: {name}. {go}",
     target_sum: float | None = None,
     allow_pickle: bool = False,
+    progress: bool = True,
     key_added: str = _keys.GENE_SEMANTICS,
     table_key: str = _keys.TABLE,
     copy: bool = False,
@@ -77,6 +78,8 @@ def gene_semantics(
         :func:`scanpy.pp.normalize_total`.
     allow_pickle
         Whether a pickled table or model may be read. Reading one can run any code its author put there.
+    progress
+        Show a progress bar if it takes more than two seconds.
     key_added
         Key of the result in `adata.obsm` and `adata.uns`.
     table_key
@@ -106,7 +109,7 @@ def gene_semantics(
         If the organism cannot be told, no gene matches, matched genes hold less than a tenth of the counts, or the
         matrix has negative or NaN values. Below 70 % of the counts there is a warning.
     TypeError
-        If `model` is none of the above.
+        If `model` is none of the above, or has no use for `texts`, `template` or options that were passed.
     KeyError
         If `layer` or `gene_symbols` does not exist.
 
@@ -123,7 +126,7 @@ def gene_semantics(
     from scsemst.language import gene_vectors
     from scsemst.semantics.aggregate import aggregate
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     require_names(adata)
     require_string(key_added, name="key_added")
     target_sum = None if target_sum is None else require_positive(target_sum, name="target_sum")
@@ -136,10 +139,11 @@ def gene_semantics(
         texts=texts,
         template=template,
         allow_pickle=allow_pickle,
+        progress=progress,
         **encoder_options,
     )
     name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
-    spots = aggregate(x, genes.vectors, matched=genes.matched, target_sum=target_sum, name=name)
+    spots = aggregate(x, genes.vectors, matched=genes.matched, target_sum=target_sum, name=name, progress=progress)
     n_empty = int(spots.empty.sum())
     _report(genes.report, spots.matched_share, n_empty, key_added)
 

@@ -151,7 +151,7 @@ def spot_semantics(
     from scsemst.language.encoders.checkpoint import Checkpoint
     from scsemst.language.encoders.prompt import PromptEncoder
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     require_in(preset, (None, "paper"), name="preset")
     require_names(adata)
     require_string(key_added, name="key_added")

@@ -51,6 +51,8 @@ class AlignedExpression:
     """What every spot is taken to have of a gene: its mean in training if it is missing, else zero; as `GeneSpace.means`."""
     missing: list[str]
     """Genes of the model that the slice does not have."""
+    n_common: int
+    """Number of genes that the slice shares with the slice of training."""
 
     @property
     def n_spots(self) -> int:
@@ -138,7 +140,7 @@ def align_genes(adata: AnnData, space: GeneSpace, *, layer: str | None, likeliho
     Raises
     ------
     ValueError
-        If values are no counts where counts are needed, or spots have no counts of the genes that both slices have.
+        If values are no counts where counts are needed.
     """
     whole = _all_genes(adata, layer=layer, likelihood=likelihood)
     position = pd.Index(adata.var_names.astype(str)).get_indexer(pd.Index(space.names, dtype=object))
@@ -151,14 +153,13 @@ def align_genes(adata: AnnData, space: GeneSpace, *, layer: str | None, likeliho
         columns = column[position[common]]
         columns = columns[columns >= 0]
         counts = np.concatenate([_totals(block[:, columns]) for block in _raw_blocks(whole)])
-        _require_filled(counts, int(common.sum()))
         whole = dataclasses.replace(whole, library=counts / space.share[common].sum())
     fill = np.where(wanted < 0, space.means, 0).astype(np.float32)
-    return AlignedExpression(whole, column[wanted], fill, missing)
+    return AlignedExpression(whole, column[wanted], fill, missing, int(common.sum()))
 
 
 def require_share(aligned: AlignedExpression, minimum: float, adata: AnnData) -> None:
-    """Raise if a slice has too few of a model's genes; log how many are missing."""
+    """Raise if a slice has too few of a model's genes, or spots without counts of them; log how many are missing."""
     n_genes, n_missing = len(aligned.positions), len(aligned.missing)
     if n_missing == n_genes:
         raise ValueError(
@@ -171,6 +172,12 @@ def require_share(aligned: AlignedExpression, minimum: float, adata: AnnData) ->
             f"adata has {n_genes - n_missing} of the model's {n_genes} genes ({aligned.share:.0%}), less than "
             f"min_share={minimum:g}; {available(aligned.missing[:3])} are missing, for example. Pass "
             'through="semantics" to go by the meaning of genes, or a lower min_share=.'
+        )
+    library = aligned.source.library
+    if library is not None and (empty := int((library == 0).sum())):
+        raise ValueError(
+            f"{empty} spots have no counts of the {aligned.n_common} genes that adata shares with the model's slice. "
+            "Remove them and compute the spatial graph again."
         )
     if n_missing:
         log.warning(
@@ -199,11 +206,3 @@ def _raw_blocks(expression: Expression) -> Iterator[sparse.csr_matrix]:
 
 def _totals(x: sparse.csr_matrix) -> np.ndarray:
     return np.asarray(x.sum(axis=1, dtype=np.float64)).ravel()
-
-
-def _require_filled(library: np.ndarray, n_common: int) -> None:
-    if empty := int((library == 0).sum()):
-        raise ValueError(
-            f"{empty} spots have no counts of the {n_common} genes that adata shares with the model's slice. Remove "
-            "them and compute the spatial graph again."
-        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from scsemst._checks import expression, require_key
+from scsemst._checks import expression, features, require_key
 
 from .biases import slices_of
 from .genes import AlignedExpression, align_genes, require_share
@@ -137,10 +137,10 @@ def _with_semantics(adata: AnnData, parts: Parts, *, layer: str | None, neighbor
         gene_semantics(beside, **params, organism=trained.get("organism"), key_added=key)
         return beside
     fix = "The model was trained with it: run scsemst.pp.gene_semantics or pp.spot_semantics as for the training slice."
-    vectors = np.asarray(require_key(adata, "obsm", key, fix=fix))
+    vectors = features(adata, key, fix=fix)
     expected, name = parts.module.fsm.semantic_channels, f"adata.obsm[{key!r}]"
-    if vectors.ndim != 2 or vectors.shape[1] != expected:
-        raise ValueError(_dimension(name, vectors.shape[-1], expected))
+    if vectors.shape[1] != expected:
+        raise ValueError(_dimension(name, vectors.shape[1], expected))
     here = provenance_of(adata, key)
     same_organism = here.get("organism") == trained.get("organism")
     for field in ("model", "table_hash") if same_organism else ("model",):

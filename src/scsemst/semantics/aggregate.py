@@ -25,7 +25,13 @@ class Aggregate(NamedTuple):
 
 
 def aggregate(
-    x: Any, vectors: np.ndarray, *, matched: np.ndarray, target_sum: float | None = None, name: str = "x"
+    x: Any,
+    vectors: np.ndarray,
+    *,
+    matched: np.ndarray,
+    target_sum: float | None = None,
+    name: str = "x",
+    progress: bool = True,
 ) -> Aggregate:
     r"""Sum gene vectors over each spot's centred log-normalised expression.
 
@@ -52,6 +58,8 @@ def aggregate(
         takes one more pass, over the sums only.
     name
         What error messages call `x`.
+    progress
+        Show a progress bar if it takes more than two seconds.
 
     Returns
     -------
@@ -72,7 +80,7 @@ def aggregate(
     empty = np.zeros(n_obs, dtype=bool)
     total = total_matched = 0.0
     gene_sum, gene_square, vector_sum = np.zeros(n_vars), np.zeros(n_vars), np.zeros(vectors.shape[1])
-    for rows, block in row_blocks(x, name=name, progress="gene semantics"):
+    for rows, block in row_blocks(x, name=name, progress="gene semantics" if progress else None):
         totals = _totals(block)
         empty[rows] = totals == 0
         total += totals.sum()

@@ -93,7 +93,7 @@ def domains(
     from ..domains.labels import categorical
     from ..domains.mixture import fit_mixture
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     require_string(key_added, name="key_added")
     z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
     n_domains = require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs)

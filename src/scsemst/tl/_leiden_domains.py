@@ -97,7 +97,7 @@ def leiden_domains(
     from ..domains.labels import categorical
     from ..domains.leiden import leiden, leiden_for
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     require_string(key_added, name="key_added")
     z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.").astype(np.float32)
     if adata.n_obs == 1:

@@ -120,7 +120,7 @@ def modulate(
     >>> adata.obsm["X_pca_semst"].shape
     (500, 10)
     """
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     require_in(likelihood, ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
     sizes = {"n_top_genes": n_top_genes, "hidden_channels": hidden_channels, "epochs": epochs}
     sizes = {name: require_integer(value, name=name, minimum=1) for name, value in sizes.items()}

@@ -96,7 +96,7 @@ def n_domains(
     """
     from ..domains.stability import fit_stability
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=False)
     z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
     if not hasattr(candidates, "__iter__"):
         raise TypeError(

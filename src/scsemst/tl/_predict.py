@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scsemst import _keys
 from scsemst._checks import require_in, require_positive, require_string
+from scsemst._results import clear_results
 from scsemst._table import get_table
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def predict(
     """
     from scsemst._model import SemST
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     if not isinstance(model, SemST):
         raise TypeError(
             f"model must be a scsemst.SemST, found {type(model).__name__}. Use scsemst.SemST.load(folder) or "
@@ -137,6 +138,7 @@ def predict(
     params = {"layer": layer, "neighbors_key": neighbors_key, "through": through, "min_share": min_share}
     adata = adata.copy() if copy else adata
     adata.obsm[_keys.embedding(key_added)] = result.latent
+    clear_results(adata, key_added)
     if result.labels is not None:
         names = pd.Index([str(i) for i in range(model.n_domains or 0)], dtype=object)
         adata.obs[key_added] = pd.Categorical.from_codes(result.labels, categories=names)

@@ -73,7 +73,7 @@ def refine(
     from ..domains.refine import majority
     from ..graphs.spatial import spatial_graph
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     column = labels(adata, key, fix="Run scsemst.tl.semst(adata) or scsemst.tl.domains(adata, …) first.")
     key_added = f"{key}_refined" if key_added is None else key_added
     require_string(key_added, name="key_added")

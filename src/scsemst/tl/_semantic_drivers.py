@@ -97,7 +97,7 @@ def semantic_drivers(
     """
     import pandas as pd
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     require_string(key_added, name="key_added")
     n_steps = require_integer(n_steps, name="n_steps", minimum=1)
     if n_genes is not None:

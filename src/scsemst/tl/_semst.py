@@ -171,7 +171,7 @@ def semst(
     """
     from scsemst.training.run import run, write
 
-    adata = get_table(adata, table_key)
+    adata = get_table(adata, table_key, copy=copy)
     require_string(key_added, name="key_added")
     options = {
         "semantics_key": semantics_key,
@@ -196,4 +196,5 @@ def semst(
     result = run(adata, n_domains, options)
     adata = adata.copy() if copy else adata
     write(adata, result, key_added)
+    result.remove_checkpoint()
     return adata if copy else None

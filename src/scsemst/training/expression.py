@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from scsemst._checks import expression, require_counts, require_names
-from scsemst._chunks import in_memory, row_blocks, take_rows
+from scsemst._chunks import canonical, in_memory, row_blocks, take_rows
 
 from .variable_genes import variable_genes
 
@@ -86,10 +86,12 @@ def read_expression(
     name = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     x, counts = expression(adata, layer), likelihood != "gaussian"
     library, smallest, largest = np.zeros(adata.n_obs), np.inf, -np.inf
+    found = np.zeros((1 if slices is None else slices.n, adata.n_vars), dtype=bool)
     for rows, block in row_blocks(x, name=name, nonnegative=counts):
         if counts:
             require_counts(block, name=name)
         library[rows] = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+        found |= _expressed(block, slices and slices.take(np.arange(adata.n_obs)[rows]))
         if block.size:
             smallest, largest = min(smallest, block.min()), max(largest, block.max())
     is_raw = counts or (smallest >= 0 and largest > _LARGEST_LOGARITHM)
@@ -102,12 +104,20 @@ def read_expression(
         log.info("%s was normalised to %g per spot and log-transformed.", name, TARGET_SUM)
     if in_memory(x):
         # A copy: scipy would otherwise sort the user's own arrays, which x shares
-        x = sparse.csr_matrix(x, dtype=np.float32).sorted_indices()
+        x = canonical(sparse.csr_matrix(x, dtype=np.float32, copy=True))
     whole = Expression(x, None, np.arange(adata.n_vars), library if is_raw else None, counts)
-    genes = variable_genes(whole, n_top_genes, adata.var_names, slices)
+    genes = variable_genes(whole, n_top_genes, adata.var_names, found, slices)
     if in_memory(x):
         return Expression(take_columns(x, genes), None, genes, whole.library, counts)
     return Expression(x, genes, genes, whole.library, counts)
+
+
+def _expressed(block: Any, slices: Slices | None) -> np.ndarray:
+    """Whether genes are not zero in some of a few spots, by slice, shape `(n_slices, n_genes)`."""
+    measured = sparse.csr_matrix(block != 0)
+    if slices is None:
+        return np.bincount(measured.indices, minlength=measured.shape[1])[None] > 0
+    return (slices.member @ measured).toarray() > 0
 
 
 def take_columns(x: sparse.csr_matrix, columns: np.ndarray) -> sparse.csr_matrix:

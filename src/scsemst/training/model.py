@@ -65,7 +65,7 @@ def build_model(
     cls = LIKELIHOODS[likelihood]
     per_spot = tuple(name for name in preset.per_spot if name in cls.others)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` would seed GPUs, too, and nobody put them back
         model = nn.SemST(
             n_genes,
             cls(preset.decoder_channels, n_genes, per_spot=per_spot, n_batches=n_batches),

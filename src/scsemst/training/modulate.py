@@ -117,7 +117,7 @@ def train_modulation(
     # Only scaled, not centred: (1 + α) ⊙ z + β then holds for the embedding as the user knows it.
     scale = np.float32(np.sqrt(embedding.var(axis=0).mean()))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**31)))
+        torch.default_generator.manual_seed(int(rng.integers(2**31)))  # not those of GPUs: nobody would put them back
         decoder = LIKELIHOODS[likelihood](DECODER_CHANNELS, expression.genes.size)
         model = _Decoded(embedding.shape[1], semantics.shape[1], hidden_channels, decoder)
     start_decoder(model.likelihood, expression)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -43,7 +44,9 @@ def _digest(vectors: Any) -> str:
     """Return a short hash of spot vectors, of where they came from nothing may be known; block by block, as on disk."""
     digest = hashlib.sha256(repr(vectors.shape).encode())
     for i in range(0, vectors.shape[0], 16_384):
-        digest.update(np.ascontiguousarray(np.asarray(vectors[i : i + 16_384], dtype=np.float32)).data)
+        block = vectors[i : i + 16_384]
+        block = block.toarray() if sparse.issparse(block) else block
+        digest.update(np.ascontiguousarray(np.asarray(block, dtype=np.float32)).data)
     return digest.hexdigest()[:16]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from scsemst import _keys
 from scsemst._checks import as_generator, require_in, require_integer
+from scsemst._results import clear_results
 from scsemst.domains.consensus import consensus, fit_mixtures
 from scsemst.domains.labels import categorical
 from scsemst.domains.stability import CANDIDATES, Stability, fit_stability, usable
@@ -55,6 +56,11 @@ class Run:
     """Scores of numbers of domains, if one of them was to be chosen."""
     modulation: tuple[np.ndarray, np.ndarray] | None
     """α and β, if they are to be stored."""
+
+    def remove_checkpoint(self) -> None:
+        """Remove where training was kept, once the results are where they belong."""
+        if self.trained.checkpoint is not None:
+            self.trained.checkpoint.remove()
 
 
 def run(
@@ -127,14 +133,13 @@ def run(
         record["fsm"] = store_fsm(fsm, standard, n_hops=preset.semantic_hops)
         if options["store_modulation"]:
             modulation = affine(fsm, vectors)
-    if trained.checkpoint is not None:
-        trained.checkpoint.remove()
     return Run(trained, labels, mixtures, preset, record, stability, modulation)
 
 
 def write(adata: AnnData, done: Run, key_added: str) -> None:
-    """Write the results of a run to AnnData."""
+    """Write the results of a run to AnnData, in place of those of an earlier run."""
     adata.obsm[_keys.embedding(key_added)] = done.trained.latent
+    clear_results(adata, key_added)
     if done.labels is not None:
         adata.obs[key_added] = categorical(done.labels)
     if done.modulation is not None:

@@ -21,27 +21,43 @@ log = logging.getLogger("scsemst")
 
 # Variances of genes are known well from so many spots; more would only cost memory.
 _MAX_SPOTS = 50_000
+_MIN_SPOTS = 1000  # of each slice, or all it has
 
 
 def variable_genes(
-    expression: Expression, n_top_genes: int, names: pd.Index, slices: Slices | None = None
+    expression: Expression, n_top_genes: int, names: pd.Index, found: np.ndarray, slices: Slices | None = None
 ) -> np.ndarray:
     """Return the positions of highly variable genes, or of all that are expressed if there are no more, by name.
 
     By name, so that the order of the columns changes nothing, neither ties here nor what is drawn for each gene. The
     variance-stabilised ranking of Seurat v3 for counts, the dispersions of Seurat for normalised data, both by
     scanpy, on at most 50,000 evenly spaced spots. Of several slices, genes are taken that are expressed in all of
-    them, ranked by scanpy within each: a gene that only some slices measured would tell the slices apart.
+    them, ranked by scanpy within each: a gene that only some slices measured would tell the slices apart. Values
+    below zero, which have no dispersion, are ranked by their variance.
+
+    Parameters
+    ----------
+    expression
+        All genes of the slice.
+    n_top_genes
+        Most genes to return.
+    names
+        Of the genes.
+    found
+        Whether a gene is expressed in a slice, shape `(n_slices, n_genes)`; one row without slices.
+    slices
+        Slices to rank genes within.
     """
-    n = expression.n_spots
-    spots = np.arange(n) if n <= _MAX_SPOTS else np.linspace(0, n - 1, _MAX_SPOTS).astype(np.int64)
-    inputs, targets = expression.rows(spots)
-    x = targets if expression.counts else inputs
-    here = None if slices is None else slices.take(spots)
-    expressed = _expressed(x, here)
+    expressed = _expressed(found, slices)
     expressed = expressed[np.argsort(names[expressed].to_numpy(dtype=str), kind="stable")]
     if expressed.size <= n_top_genes:
         return expressed
+    spots = _sample(expression.n_spots, slices)
+    inputs, targets = expression.rows(spots)
+    x = targets if expression.counts else inputs
+    here = None if slices is None else slices.take(spots)
+    if x.nnz and x.data.min() < 0:
+        return expressed[_most_variable(x[:, expressed], n_top_genes, here)]
     import anndata as ad
     import scanpy as sc
 
@@ -57,16 +73,26 @@ def variable_genes(
     return expressed[subset.var["highly_variable"].to_numpy()]
 
 
-def _expressed(x: sparse.csr_matrix, slices: Slices | None) -> np.ndarray:
-    """Return the genes that are expressed, in every slice if there are several."""
-    positive = sparse.csr_matrix(x > 0)
-    if not positive.nnz:
-        raise ValueError("No gene is expressed in any spot. Pass layer= to name the expression matrix.")
+def _sample(n: int, slices: Slices | None) -> np.ndarray:
+    """Return evenly spaced spots, of each slice by its size but enough of the small ones."""
+    if n <= _MAX_SPOTS:
+        return np.arange(n)
     if slices is None:
-        return np.unique(positive.indices)
-    found = (slices.member @ positive).toarray() > 0
+        return np.linspace(0, n - 1, _MAX_SPOTS).astype(np.int64)
+    enough = np.maximum(slices.sizes * _MAX_SPOTS // n, min(_MIN_SPOTS, _MAX_SPOTS // slices.n))
+    spots = np.split(np.argsort(slices.codes, kind="stable"), np.cumsum(slices.sizes)[:-1])
+    evenly = [
+        own[np.linspace(0, own.size - 1, min(k, own.size)).astype(int)] for own, k in zip(spots, enough, strict=True)
+    ]
+    return np.sort(np.concatenate(evenly))
+
+
+def _expressed(found: np.ndarray, slices: Slices | None) -> np.ndarray:
+    """Return the genes that are expressed, in every slice if there are several."""
     common, anywhere = np.flatnonzero(found.all(axis=0)), int(found.any(axis=0).sum())
-    if common.size == 0:
+    if not anywhere:
+        raise ValueError("No gene is expressed in any spot. Pass layer= to name the expression matrix.")
+    if slices is not None and common.size == 0:
         numbers = ", ".join(f"{name!r} {n}" for name, n in list(zip(slices.names, found.sum(axis=1), strict=True))[:5])
         raise ValueError(
             f"The slices share no gene: none is expressed in all {slices.n} of them (genes expressed in {numbers}). Bring "
@@ -86,13 +112,26 @@ def _variable_counts(adata: AnnData, n_top_genes: int, batch_key: str | None) ->
             sc.pp.highly_variable_genes(
                 adata, flavor="seurat_v3", span=span, n_top_genes=n_top_genes, batch_key=batch_key
             )
-        except ValueError as error:  # scikit-misc's loess: many genes share one mean, so the local fit is singular
-            if not any(word in str(error) for word in ("singular", "svddc")):
+        except ValueError as error:
+            # scikit-misc's loess, whose messages are bytes: many genes share one mean, so the local fit is singular
+            if not str(error).startswith(("b'", 'b"')):
                 raise
         else:
             return adata.var["highly_variable"].to_numpy()
     # So few counts that no smooth trend can be fitted: rank by the index of dispersion, variance over mean
-    mean = np.asarray(adata.X.mean(axis=0)).ravel()
-    variance = np.asarray(adata.X.multiply(adata.X).mean(axis=0)).ravel() - mean**2
-    top = np.argsort(-variance / mean, kind="stable")[:n_top_genes]
-    return np.isin(np.arange(adata.n_vars), top)
+    from sklearn.utils.sparsefuncs import mean_variance_axis
+
+    mean, variance = mean_variance_axis(adata.X, axis=0)
+    return _top(variance / np.where(mean > 0, mean, 1), n_top_genes)
+
+
+def _most_variable(x: sparse.csr_matrix, n_top_genes: int, slices: Slices | None) -> np.ndarray:
+    """Return which genes have the largest variance, averaged over slices."""
+    from sklearn.utils.sparsefuncs import mean_variance_axis
+
+    parts = [x] if slices is None else [x[slices.codes == i] for i in range(slices.n)]
+    return _top(np.mean([mean_variance_axis(part, axis=0)[1] for part in parts], axis=0), n_top_genes)
+
+
+def _top(score: np.ndarray, n: int) -> np.ndarray:
+    return np.isin(np.arange(score.size), np.argsort(-score, kind="stable")[:n])

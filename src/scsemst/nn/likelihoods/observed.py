@@ -57,7 +57,7 @@ class Observed:
     """
 
     def __init__(self, matrix: sparse.csr_matrix, *, chunk_size: int = 128, dtype: torch.dtype = torch.float32) -> None:
-        matrix = sparse.csr_matrix(matrix)
+        matrix = sparse.csr_matrix(matrix, copy=True)  # the caller's own keeps its zeros
         matrix.eliminate_zeros()
         self.shape = matrix.shape
         self.indptr = matrix.indptr

@@ -1,0 +1,33 @@
+"""What an earlier run has left under the key of a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from . import _keys
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["clear_results", "result_names"]
+
+
+def result_names(key_added: str) -> tuple[tuple[str, str], ...]:
+    """Return slots and names of what some runs write and others don't, so that the old would stay beside the new."""
+    return (
+        ("obs", key_added),
+        ("obs", _keys.probability(key_added)),
+        ("obsm", _keys.alpha(key_added)),
+        ("obsm", _keys.beta(key_added)),
+    )
+
+
+def clear_results(adata: AnnData, key_added: str) -> None:
+    """Remove them, if `uns` says that it was a run that wrote them."""
+    earlier = adata.uns.get(key_added)
+    if not isinstance(earlier, Mapping) or "params" not in earlier:
+        return
+    for slot, name in result_names(key_added):
+        if name in getattr(adata, slot):
+            del getattr(adata, slot)[name]

@@ -69,7 +69,8 @@ def semantics(
 
     Returns
     -------
-    The axes, a list of them with `method="tissue"`. Sets `adata.uns[f"{key}_colors"]`, unless `adata` is a view, with labels.
+    The axes, a list of them with `method="tissue"`. With labels sets
+    `adata.uns[f"{key}_colors"]`, unless `adata` is a view.
 
     Raises
     ------

@@ -115,3 +115,54 @@ def test_the_checkpoint_stays_until_results_are_written(tmp_path: Path, monkeypa
     assert (tmp_path / "kept").exists()
     scsemst.tl.semst(adata, 3, **options)
     assert not (tmp_path / "kept").exists()
+
+
+def test_probabilities_go_with_their_domains():
+    adata = corner()
+    model = scsemst.SemST.from_adata(adata, 3, epochs=1, progress=False)
+    scsemst.tl.predict(adata, model)
+    assert "semst_probability" in adata.obs
+    scsemst.tl.domains(adata, 2, n_init=2)
+    assert "semst_probability" not in adata.obs
+    scsemst.tl.predict(adata, model)
+    scsemst.tl.leiden_domains(adata, 2)
+    assert "semst_probability" not in adata.obs
+
+
+@pytest.mark.parametrize("key", ["gene_semantics", "spot_semantics"])
+def test_semantics_are_not_overwritten(key: str):
+    adata = corner()
+    with pytest.raises(ValueError, match=rf"X_{key}'\], which holds semantics"):
+        scsemst.tl.semst(adata, 3, key_added=key)
+    model = scsemst.SemST.from_adata(adata, 3, epochs=1, progress=False)
+    with pytest.raises(ValueError, match="holds semantics"):
+        scsemst.tl.predict(adata, model, key_added=key)
+    with pytest.raises(ValueError, match="holds semantics"):
+        scsemst.SemST.from_adata(adata, 3, key_added=key)
+    with pytest.raises(ValueError, match="overwrite the semantics"):
+        scsemst.tl.modulate(adata, "X_semst", key_added="X_gene_semantics")
+
+
+def test_keys_can_be_read_back():
+    for call in (scsemst.pp.gene_semantics, scsemst.tl.semst, scsemst.tl.leiden_domains, scsemst.tl.refine):
+        with pytest.raises(ValueError, match="key_added='a/b' has a slash"):
+            call(corner(), key_added="a/b")
+
+
+def test_semantics_of_another_encoder_are_not_those_of_training():
+    adata = corner()
+    rng = np.random.default_rng(0)
+    adata.obsm["X_spot_semantics"] = rng.normal(size=(adata.n_obs, 8)).astype(np.float32)
+    adata.uns["X_spot_semantics"] = {"encoder": "prompt:A@1", "params": {"n_top_genes": 20}}
+    options = {"semantics_key": "X_spot_semantics", "epochs": 1, "progress": False}
+    model = scsemst.SemST.from_adata(adata, 3, **options)
+    for change, message in (
+        ({"encoder": "prompt:B@9"}, "encoder='prompt:B@9'.*trained with had encoder='prompt:A@1'"),
+        ({"params": {"n_top_genes": 30}}, "n_top_genes=30.*had n_top_genes=20"),
+    ):
+        other = adata.copy()
+        other.uns["X_spot_semantics"] = {**adata.uns["X_spot_semantics"], **change}
+        with pytest.raises(ValueError, match=message):
+            scsemst.tl.predict(other, model, key_added="p")
+        with pytest.raises(ValueError, match=message.split(".*")[0]):
+            scsemst.pl.modulation(other, show=False)

@@ -32,6 +32,13 @@ def require_string(value: object, *, name: str) -> None:
         raise ValueError(f"{name} must be a string, found an empty one.")
 
 
+def require_new_key(value: object, *, name: str) -> None:
+    """Raise unless `value` can name what is written to AnnData."""
+    require_string(value, name=name)
+    if "/" in str(value):
+        raise ValueError(f"{name}={value!r} has a slash, and h5ad files cannot be read back with one. Leave it out.")
+
+
 def require_key(adata: AnnData, attribute: str, key: str, *, fix: str) -> Any:
     """Return `adata.<attribute>[key]`, or raise a `KeyError` that says which call writes it."""
     if not isinstance(key, str):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from huggingface_hub import ModelHubMixin
 
-from ._checks import as_generator, require_string
+from ._checks import as_generator, require_new_key
+from ._results import require_apart
 from ._table import get_table
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class SemST(
         values = {name: value for name, value in bound.arguments.items() if name not in ("adata", "n_domains", "copy")}
         key_added = values.pop("key_added")
         adata = get_table(adata, values.pop("table_key"), copy=False)
-        require_string(key_added, name="key_added")
+        require_new_key(key_added, name="key_added")
+        require_apart(key_added, values["semantics_key"])
         if not isinstance(values["rng"], int | np.integer):
             values["rng"] = as_generator(values["rng"])
         before = as_generator(_copy.deepcopy(values["rng"]))
@@ -181,6 +183,27 @@ class SemST(
         if Path(pretrained_model_name_or_path).is_dir():
             return cls.load(pretrained_model_name_or_path)
         return super().from_pretrained(pretrained_model_name_or_path, **options)
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
+        """Write the model to a folder, as :meth:`save` does, and push it to the hub if asked to.
+
+        Parameters
+        ----------
+        save_directory
+            The folder.
+        options
+            `repo_id`, `push_to_hub` and others of :class:`huggingface_hub.ModelHubMixin`.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds something else.
+        """
+        from ._folders import as_folder, require_ours
+        from .reuse.storage import MODEL
+
+        require_ours(as_folder(save_directory), MODEL)  # the mixin would delete another model's config.json
+        return super().save_pretrained(save_directory, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         self.save(save_directory)

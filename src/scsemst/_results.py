@@ -10,7 +10,7 @@ from . import _keys
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["clear_results", "result_names"]
+__all__ = ["clear_probability", "clear_results", "require_apart", "result_names"]
 
 
 def result_names(key_added: str) -> tuple[tuple[str, str], ...]:
@@ -31,3 +31,19 @@ def clear_results(adata: AnnData, key_added: str) -> None:
     for slot, name in result_names(key_added):
         if name in getattr(adata, slot):
             del getattr(adata, slot)[name]
+
+
+def clear_probability(adata: AnnData, key_added: str) -> None:
+    """Remove the probabilities of domains that `tl.predict` found, where others take their place."""
+    if _keys.probability(key_added) in adata.obs and isinstance(adata.uns.get(key_added), Mapping):
+        del adata.obs[_keys.probability(key_added)]
+
+
+def require_apart(key_added: str, semantics_key: str | None) -> None:
+    """Raise if the latent space would be written to where semantics are."""
+    name = _keys.embedding(key_added)
+    if name in (semantics_key, _keys.GENE_SEMANTICS, _keys.SPOT_SEMANTICS):
+        raise ValueError(
+            f"key_added={key_added!r} would write the latent space to adata.obsm[{name!r}], which holds semantics. Choose "
+            "another key."
+        )

@@ -31,3 +31,9 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 def test_no_seed_is_no_demo():
     with pytest.raises(SystemExit, match="at least 1, found 0"):
         main(["demo", "--seeds", "0"])
+
+
+def test_output_that_is_no_folder_is_found_before_the_run(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="There is no folder .*file"):
+        main(["demo", "--output", str(tmp_path / "file")])

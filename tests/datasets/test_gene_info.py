@@ -72,3 +72,19 @@ def test_bad_input(ncbi: Path):
     (ncbi / "gene_summary.gz").write_bytes(gzip.compress(b"<html>moved</html>"))
     with pytest.raises(ValueError, match=r"is not the file of NCBI Gene.*update=True"):
         scsemst.datasets.gene_info("human")
+
+
+def test_a_failed_update_keeps_the_old_file(ncbi: Path):
+    genes = scsemst.datasets.gene_info("human")
+    for file in ncbi.rglob("*.gz"):
+        file.rename(file.with_suffix(".gone"))
+    with pytest.raises(ConnectionError):
+        scsemst.datasets.gene_info("human", update=True)
+    assert scsemst.datasets.gene_info("human").equals(genes)
+    for file in ncbi.rglob("*.gone"):
+        file.rename(file.with_suffix(".gz"))
+    assert scsemst.datasets.gene_info("human", update=True).equals(genes)
+    assert sorted(file.name for file in (scsemst.settings.cache_dir / "ncbi").iterdir()) == [
+        "Homo_sapiens.gene_info.gz",
+        "gene_summary.gz",
+    ]

@@ -189,3 +189,23 @@ def test_rows_of_another_process_are_not_made_up(tmp_path: Path):
     for absent in (5, 0):
         with pytest.raises(IndexError, match="another process"):
             rows[np.array([4, absent])]
+
+
+def test_files_that_cannot_be_read_or_written_are_found_before_training(tmp_path: Path):
+    (tmp_path / "table.csv").write_text("a,b\n")
+    with h5py.File(tmp_path / "matrix.h5", "w") as file:
+        file["matrix"] = [1, 2]
+    for name in ("table.csv", "matrix.h5"):
+        with pytest.raises(SystemExit, match=rf"{name}' is no h5ad file.*write_h5ad"):
+            main(["train", str(tmp_path / name), str(tmp_path / "out.h5ad")])
+    with pytest.raises(SystemExit, match="is a folder. Name the h5ad file"):
+        main(["train", str(tmp_path / "table.csv"), str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("key", "message"), [("a/b", "--key-added='a/b' has a slash"), ("gene_semantics", "holds semantics")]
+)
+def test_keys_that_would_lose_something(folder: Path, key: str, message: str):
+    with pytest.raises(SystemExit, match=message):
+        main(["train", str(folder / "in.h5ad"), str(folder / "never.h5ad"), "--key-added", key])
+    assert not (folder / "never.h5ad").exists()

@@ -373,3 +373,13 @@ def test_starts_see_part_of_many_rows_and_empty_domains_are_filled(monkeypatch: 
     rng = np.random.default_rng(3)
     fit_nested(z, 2, n_dimensions=[2], n_init=1, rng=rng)
     assert filled == [(50, 500, 1e-6, rng)]
+
+
+def test_candidates_above_the_distinct_rows_are_not_scored(caplog: pytest.LogCaptureFixture):
+    z = np.repeat(np.random.default_rng(0).normal(size=(6, 4)), 100, axis=0)
+    with caplog.at_level("INFO", logger="scsemst"):
+        found = fit_stability(z, [2, 3, 6, 7], n_repeats=2, n_init=1)
+    assert found.candidates.tolist() == [2, 3, 6]
+    assert caplog.messages == ["The representation has 6 distinct rows: more domains are not scored."]
+    with pytest.raises(ValueError, match="at least 7. is more than the 6 distinct rows.*smaller"):
+        fit_stability(z, [7, 8], n_repeats=2)

@@ -112,3 +112,24 @@ def test_bad_tables(frame: pd.DataFrame, tmp_path: Path):
         read_table(tmp_path / "short.npz")
     with pytest.raises(TypeError, match="pooling"):
         gene_vectors(NAMES, model=frame, pooling="last")
+
+
+def test_csv_files_lose_no_gene(frame: pd.DataFrame, tmp_path: Path):
+    frame.to_csv(tmp_path / "bare.csv", header=False)
+    with pytest.raises(ValueError, match=r"bare\.csv has no header: its first line, 'GFAP', would be lost"):
+        read_table(tmp_path / "bare.csv")
+    frame.set_axis(range(frame.shape[1]), axis=1).to_csv(tmp_path / "numbered.csv")
+    frame.rename_axis("gene").reset_index().to_csv(tmp_path / "running.csv")
+    for name in ("numbered.csv", "running.csv"):
+        table = read_table(tmp_path / name)
+        assert table.names == SYMBOLS
+        np.testing.assert_allclose(table.vectors, frame.to_numpy(), rtol=1e-6)
+    frame.set_axis([2670, 4155, 6616, 5816, 6750]).to_csv(tmp_path / "entrez.csv")
+    with pytest.raises(ValueError, match="no column of gene names, only numbers"):
+        read_table(tmp_path / "entrez.csv")
+
+
+def test_files_of_other_kinds_are_not_looked_up_on_a_hub(tmp_path: Path):
+    (tmp_path / "genes.txt").write_text("GFAP 1 2")
+    with pytest.raises(ValueError, match=r"is a file of another kind than \.gguf\. Tables of gene vectors end in"):
+        gene_vectors(["GFAP"], model=tmp_path / "genes.txt")

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from matplotlib.colors import to_hex
 
 import scsemst
@@ -203,3 +204,41 @@ def test_a_view_stays_a_view(labelled: AnnData):
     scsemst.pl.domains(view, show=False)
     assert view.is_view
     assert "semst_colors" not in view.uns
+
+
+@pytest.mark.parametrize(
+    "spatial",
+    [
+        {"is_single": True},
+        {"lib": {"images": {}, "scalefactors": {}}},
+        {"lib": {"images": {"lowres": np.ones((9, 9, 3))}, "scalefactors": {"tissue_lowres_scalef": 0.1}}},
+    ],
+)
+def test_without_an_image_to_draw_there_is_none(labelled: AnnData, spatial: dict):
+    labelled.uns["spatial"] = spatial
+    ax = scsemst.pl.domains(labelled, show=False)
+    assert not ax.images
+    assert sum(len(collection.get_offsets()) for collection in ax.collections) >= labelled.n_obs
+
+
+def test_the_image_that_is_there_is_drawn(labelled: AnnData):
+    scales = {"tissue_lowres_scalef": 0.1, "spot_diameter_fullres": 90}
+    labelled.uns["spatial"] = {
+        "lib": {"images": {"lowres": np.ones((60, 60, 3))}, "scalefactors": scales},
+        "version": 1,
+    }
+    assert len(scsemst.pl.domains(labelled, show=False).images) == 1
+
+
+def test_ends_of_file_names(labelled: AnnData, tmp_path: Path):
+    sc.settings.figdir, before = tmp_path, sc.settings.figdir
+    try:
+        scsemst.pl.domains(labelled, show=False, save="_res0.5")
+        scsemst.pl.domains(labelled, show=False, save="_res0.5.svg")
+    finally:
+        sc.settings.figdir = before
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == [f"domains_res0.5.{sc.settings.file_format_figs}", "domains_res0.5.svg"]
+    part, _ = plt.figure().subfigures(1, 2)
+    scsemst.pl.domains(labelled, ax=part.subplots(), show=False, save=str(tmp_path / "part.png"))
+    assert (tmp_path / "part.png").exists()

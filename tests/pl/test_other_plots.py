@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import scanpy as sc
 from matplotlib.colors import to_hex
@@ -113,3 +114,29 @@ def test_abundance_stacks_to_one(adata: AnnData):
     assert sum(bar.get_height() for bars in counts.containers for bar in bars) == adata.obs[TRUTH].notna().sum()
     with pytest.raises(KeyError, match="absent"):
         scsemst.pl.abundance(adata, "absent", key=TRUTH)
+
+
+def test_truth_values_are_names_of_domains(adata: AnnData):
+    adata.obs["half"] = pd.Categorical(np.arange(adata.n_obs) % 2 == 0)
+    axes = scsemst.pl.domain_genes(adata, "half", n_genes=2, show=False)
+    labels = {text.get_text() for ax in (axes if isinstance(axes, list) else [axes]) for text in ax.get_yticklabels()}
+    assert {"True", "False"} <= labels
+
+
+def test_names_with_an_underscore_are_in_the_legend(adata: AnnData):
+    adata.obs["d"] = pd.Categorical(np.array(["_x", "2", "10"])[np.arange(adata.n_obs) % 3])
+    adata.obs["sample"] = "one"
+    ax = scsemst.pl.abundance(adata, "d", sample_key="sample", show=False)
+    assert {text.get_text() for text in ax.get_legend().get_texts()} == {"_x", "2", "10"}
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_semantics_of_few_dimensions(adata: AnnData, d: int):
+    adata.obsm["few"] = np.random.default_rng(0).normal(size=(adata.n_obs, d))
+    axes = scsemst.pl.semantics(adata, use_rep="few", method="tissue", show=False)
+    assert len(axes) == d
+    if d == 1:
+        with pytest.raises(ValueError, match=r"'few'\] has one dimension, a plot takes two"):
+            scsemst.pl.semantics(adata, TRUTH, use_rep="few", show=False)
+    else:
+        assert scsemst.pl.semantics(adata, TRUTH, use_rep="few", show=False).collections

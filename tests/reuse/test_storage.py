@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import squidpy as sq
 
 import scsemst
 
@@ -162,6 +163,8 @@ def test_foreign_folders_are_not_written_to(trained, tmp_path: Path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ValueError, match="not of a scsemst model"):
         trained[0].save(tmp_path)
+    with pytest.raises(ValueError, match="not of a scsemst model"):
+        trained[0].save_pretrained(tmp_path)
     assert (tmp_path / "config.json").read_text() == '{"model_type": "bert"}'
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="is a file"):
@@ -193,3 +196,21 @@ def test_hub_mixin(trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     model = scsemst.SemST.from_pretrained("someone/cortex", revision="v1")
     assert repr(model) == repr(trained[0])
     assert (seen["repo_id"], seen["revision"]) == ("someone/cortex", "v1")
+
+
+def test_a_model_of_values_remembers_whether_they_were_normalised(corner, tmp_path: Path):
+    """One spot decides whether values look raw; without it, another slice is still read as training was."""
+    adata = corner.copy()
+    adata.X = adata.X * (25.5 / adata.X.max())
+    model = scsemst.SemST.from_adata(adata, 3, likelihood="gaussian", epochs=3, progress=False)
+    largest = adata.X.max(axis=1).toarray().ravel()
+    part = adata[largest <= 25].copy()
+    assert 0 < part.n_obs < adata.n_obs
+    sq.gr.spatial_neighbors_knn(part, n_neighs=6)
+    model.save(tmp_path / "model")
+    for same in (model, scsemst.SemST.load(tmp_path / "model")):
+        found = scsemst.tl.predict(part, same, key_added="p", copy=True)
+        assert (found.obs["p"].astype(str) == part.obs["semst"].astype(str)).mean() > 0.9
+    part.X = part.X - 1.0 * (part.X > 0).astype(np.float32) * 2
+    with pytest.raises(ValueError, match="negative values, but the model was trained on values that were normalised"):
+        scsemst.tl.predict(part, model)

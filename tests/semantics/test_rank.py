@@ -95,3 +95,9 @@ def test_bad_values(slice_: AnnData):
     x.data[3] = np.nan
     with pytest.raises(ValueError, match="1 NaN or infinite"):
         top_genes(x, slice_.var_names, n_top_genes=10)
+
+
+def test_entries_in_two_parts_are_one():
+    parts = sparse.csr_matrix(([3.0, 3.0, 5.0], [0, 0, 1], [0, 3]), shape=(1, 3))
+    assert top_genes(parts, ["A", "B", "C"], n_top_genes=2, rank_by="expression").tolist() == [[0, 1]]
+    assert parts.nnz == 3

@@ -31,6 +31,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo, print times and scores, write `domains.png`."""
     if args.seeds < 1:
         raise SystemExit(f"--seeds must be at least 1, found {args.seeds}.")
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SystemExit(f"There is no folder {str(args.output)!r} to write to: {error}.") from error
     with _timed("import the libraries"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries, about each other
         import matplotlib as mpl
@@ -98,7 +102,6 @@ def _draw(adata: AnnData, folder: Path) -> Path:
 
     from scsemst import pl
 
-    folder.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
     titles = ["expert annotation", "scsemst"]
     pl.domains(adata, [ANNOTATION, "semst"], title=titles, ax=axes, show=False)

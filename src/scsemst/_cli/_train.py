@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _keys
+from .._checks import require_new_key
+from .._results import require_apart
 
 if TYPE_CHECKING:
     import argparse
@@ -74,8 +76,11 @@ def run(args: argparse.Namespace) -> int:
     """Train, and write the output."""
     if not args.input.is_file():
         raise SystemExit(f"There is no file {str(args.input)!r}.")
+    if args.output.is_dir():
+        raise SystemExit(f"{str(args.output)!r} is a folder. Name the h5ad file to write.")
     if not args.output.resolve().parent.is_dir():
         raise SystemExit(f"There is no folder {str(args.output.resolve().parent)!r} to write to.")
+    _require_h5ad(args.input)
     from ..distributed import join
 
     logging.basicConfig(format="%(message)s")
@@ -93,6 +98,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _require_h5ad(path: Path) -> None:
+    """Raise unless a file is of the kind that AnnData writes."""
+    import h5py
+
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            if {"obs", "var"} <= set(file):
+                return
+    raise SystemExit(
+        f"{str(path)!r} is no h5ad file. Read it with scanpy or squidpy, and write it with adata.write_h5ad(path)."
+    )
+
+
 def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_step: int) -> None:
     from contextlib import nullcontext
 
@@ -103,6 +121,8 @@ def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_
     from ..training.run import run, write
 
     key = options.pop("key_added")
+    require_new_key(key, name="--key-added")
+    require_apart(key, options["semantics_key"])
     options["device"] = str(world.device)
     with working_file(args.input, args.output) if world.leads else nullcontext() as path:
         if world.leads:

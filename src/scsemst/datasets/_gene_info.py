@@ -77,16 +77,20 @@ def _read(file: str, columns: list[str], *, update: bool) -> pd.DataFrame:
 
     folder = settings.cache_dir / "ncbi"
     name = file.rsplit("/", maxsplit=1)[-1]
-    if update:
-        (folder / name).unlink(missing_ok=True)
+    old = folder / f"{name}.old"
+    if update and (folder / name).exists():
+        (folder / name).replace(old)  # pooch downloads only what is not there
     url = f"{BASE_URL}/{file}"
     try:
         # No hash: NCBI replaces the files daily. Pooch moves a download to its place only when it is whole.
         path = pooch.retrieve(url, known_hash=None, fname=name, path=folder, progressbar=True)
     except (RequestException, OSError) as error:
+        if old.exists():
+            old.replace(folder / name)
         raise ConnectionError(
             f"{url} could not be downloaded ({error}). Download it by other means and put it into {str(folder)!r}."
         ) from error
+    old.unlink(missing_ok=True)
     try:
         # A lone "-" is how NCBI leaves a field empty; quotes are part of the text.
         table = pd.read_csv(path, sep="\t", usecols=columns, dtype=str, quoting=3, na_values="-", keep_default_na=False)

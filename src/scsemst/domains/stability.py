@@ -109,10 +109,11 @@ def fit_stability(
     n_repeats = require_integer(n_repeats, name="n_repeats", minimum=2)
     counts = usable(candidates, len(z), min_spots)
     base = np.sort(rng.choice(len(z), min(len(z), N_ROWS), replace=False))
+    dimensions = [d for d in N_DIMENSIONS if d <= z.shape[1]] or [z.shape[1]]
+    counts = _distinguished(counts, z[base, : dimensions[0]])
     size = max(int(SHARE * len(base)), int(counts[-1]))
     labels = np.full((n_repeats, len(counts), len(base)), -1)
     bic = np.empty((n_repeats, len(counts)))
-    dimensions = [d for d in N_DIMENSIONS if d <= z.shape[1]] or [z.shape[1]]
     with tqdm(total=bic.size, desc="n_domains", unit="mixture", disable=not progress, leave=False) as bar:
         for r in range(n_repeats):
             rows = np.sort(rng.choice(len(base), size, replace=False))
@@ -140,6 +141,19 @@ def usable(candidates: Sequence[int], n: int, min_spots: int = MIN_SPOTS) -> np.
     if usable.size < counts.size:
         log.info("Above %d domains fewer than %d spots each are left: not scored.", usable[-1], min_spots)
     return usable
+
+
+def _distinguished(counts: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Return the candidates for which there are enough distinct rows."""
+    n_distinct = len(np.unique(z, axis=0))
+    if counts[0] > n_distinct:
+        raise ValueError(
+            f"Every candidate (at least {counts[0]}) is more than the {n_distinct} distinct rows of the representation. "
+            "Pass smaller candidates."
+        )
+    if counts[-1] > n_distinct:
+        log.info("The representation has %d distinct rows: more domains are not scored.", n_distinct)
+    return counts[counts <= n_distinct]
 
 
 def _agreement(labels: np.ndarray) -> np.ndarray:

@@ -139,7 +139,19 @@ def _read_file(path: Path) -> object:
         from anndata import read_h5ad
 
         return read_h5ad(path).to_df()
-    return pd.read_csv(path, sep="\t" if ".tsv" in name else ",")
+    table = pd.read_csv(path, sep="\t" if ".tsv" in name else ",")
+    _require_header(table, path)
+    return table
+
+
+def _require_header(table: pd.DataFrame, path: Path) -> None:
+    """Raise if the first line is a gene with its vector: its numbers are then no running numbers of columns."""
+    names = [str(column) for column in table.columns[1:]]
+    numbers = pd.to_numeric(pd.Series(names, dtype=object), errors="coerce")
+    if len(names) and numbers.notna().all() and not (numbers.diff().iloc[1:] == 1).all():
+        raise ValueError(
+            f"{path} has no header: its first line, {table.columns[0]!r}, would be lost. Add a line of names."
+        )
 
 
 def _read_npz(path: Path) -> object:
@@ -155,8 +167,15 @@ def _read_npz(path: Path) -> object:
 
 
 def _from_frame(table: pd.DataFrame, source: str) -> tuple[list[str], np.ndarray]:
-    if isinstance(table.index, pd.RangeIndex) and table.shape[1] and not _is_number(table.dtypes.iloc[0]):
-        table = table.set_index(table.columns[0])
+    if isinstance(table.index, pd.RangeIndex) and table.shape[1]:
+        names = [column for column, dtype in table.dtypes.items() if not _is_number(dtype)]
+        if not names:
+            raise ValueError(f"{source} has no column of gene names, only numbers.")
+        if len(names) == 1:  # beside it, the running number that pandas has written
+            unnamed = [column for column in table.columns if str(column).startswith("Unnamed: ")]
+            table = table.set_index(names[0]).drop(columns=unnamed, errors="ignore")
+        else:
+            table = table.set_index(table.columns[0]) if table.columns[0] in names else table
     text = [str(column) for column, dtype in table.dtypes.items() if not _is_number(dtype)]
     if text:
         raise ValueError(f"{source} has columns that are not numbers: {', '.join(text[:5])}. Drop them first.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -117,7 +118,7 @@ def gene_vectors(
             texts, digest = load_genes(organism), table_hash(organism)
             rows = match_genes(names, organism)
         else:
-            organism, digest = organism or _detect(names), ""
+            organism, digest = organism or _detect(names), _digest(texts)
             rows = match_keys(names, texts.index.astype(str).tolist(), organism)
         _require_match(rows, names, organism)
         # Only the genes at hand are read, each once; a gene without a text gets no vector
@@ -173,6 +174,11 @@ def _encoder(model: object, **options: Any) -> Encoder:
             "a dictionary, the name or folder of a language model, or an encoder."
         )
     return get_encoder(model, **options)
+
+
+def _digest(texts: pd.DataFrame) -> str:
+    """Return a short hash of a table of texts, whatever is in it."""
+    return hashlib.sha256(texts.to_csv().encode()).hexdigest()[:16]
 
 
 def _detect(names: Sequence[str]) -> str | None:

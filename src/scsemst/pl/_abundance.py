@@ -90,7 +90,9 @@ def abundance(
     counts.plot.bar(stacked=True, color=colors, width=0.85, ax=panel, rot=90 if len(counts) > 6 else 0)
     panel.set(xlabel=sample_key, ylabel=("share" if normalize else "number") + " of spots")
     panel.spines[["top", "right"]].set_visible(False)
-    handles, names = panel.get_legend_handles_labels()
+    # Not from the axes, which hide names that begin with an underscore
+    names = [str(name) for name in labels.categories]
+    handles = panel.containers[-len(names) :]
     panel.legend(
         handles[::-1],
         names[::-1],

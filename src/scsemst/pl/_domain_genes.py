@@ -90,7 +90,8 @@ def domain_genes(
 
     adata = get_table(adata, table_key)
     require_in(method, ("logreg", "t-test", "t-test_overestim_var", "wilcoxon"), name="method")
-    labels = pd.Series(categories(adata, key), index=adata.obs_names)
+    # Names, not truth values: scanpy would take a domain `False` for none
+    labels = pd.Series(categories(adata, key).rename_categories(str), index=adata.obs_names)
     name = f"adata.layers[{layer!r}]" if layer else "adata.X"
     x = whole(expression(adata, layer), name=name, nonnegative=False)
     n_genes = require_integer(n_genes, name="n_genes", minimum=1, maximum=adata.n_vars)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ from .. import _keys
 from .._table import get_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from anndata import AnnData
@@ -111,7 +112,8 @@ def domains(
             colors[name] = matched(labels[name], labels[keys[0]], colors[keys[0]])
 
     # A light stand-in for adata: squidpy turns strings into categories in place, and subsets X for each slice
-    tissue = _stand_in(adata, labels, coords, library_key=library_key, spatial_key=spatial_key)
+    res = kwargs.get("img_res_key") or _resolution(adata.uns.get(spatial_key))
+    tissue = _stand_in(adata, labels, coords, library_key=library_key, spatial_key=spatial_key, res=res)
     tissue.uns.update({_keys.colors(name): list(distinct(colors[name])) for name in keys})
     has_image = spatial_key in tissue.uns
     slices = list(tissue.obs[library_key].cat.categories) if library_key else [None]
@@ -124,6 +126,7 @@ def domains(
     options: dict[str, Any] = {
         "shape": "circle" if has_image else None,
         "img": has_image,
+        "img_res_key": res,
         "na_color": NA_COLOR,
         "frameon": False,
     }
@@ -156,7 +159,13 @@ def domains(
 
 
 def _stand_in(
-    adata: AnnData, labels: Mapping[str, pd.Categorical], coords: Any, *, library_key: str | None, spatial_key: str
+    adata: AnnData,
+    labels: Mapping[str, pd.Categorical],
+    coords: Any,
+    *,
+    library_key: str | None,
+    spatial_key: str,
+    res: str,
 ) -> AnnData:
     import anndata as ad
 
@@ -165,13 +174,29 @@ def _stand_in(
     obs = pd.DataFrame(dict(labels), index=adata.obs_names)
     if library_key is not None:
         obs[library_key] = categories(adata, library_key, fix="Pass library_key= to name the slices.")
-    images = adata.uns.get(spatial_key) or {}
-    drawable = bool(images) and all({"images", "scalefactors"} <= library.keys() for library in images.values())
+    # Other entries than images, such as CELLxGENE's flags, and images that are not there, are not for squidpy
+    libraries = adata.uns.get(spatial_key) or {}
+    images = {name: entry for name, entry in libraries.items() if _has_image(entry, res)}
+    drawable = bool(images)
     if library_key is not None and drawable:
         drawable = set(obs[library_key].cat.categories) <= images.keys()
     elif len(images) > 1:
         drawable = False  # which image is whose, nobody has said
     return ad.AnnData(obs=obs, obsm={spatial_key: coords}, uns={spatial_key: dict(images)} if drawable else {})
+
+
+def _resolution(libraries: Mapping[str, Any] | None) -> str:
+    """Return the finest resolution of which there is an image."""
+    entries = list(libraries.values()) if libraries else []
+    return next((res for res in ("hires", "lowres") if any(_has_image(entry, res) for entry in entries)), "hires")
+
+
+def _has_image(entry: Any, res: str) -> bool:
+    """Whether an entry of `uns` has an image of a resolution, and what it takes to draw it."""
+    if not isinstance(entry, Mapping):
+        return False
+    scales = entry.get("scalefactors", {})
+    return res in entry.get("images", {}) and {f"tissue_{res}_scalef", "spot_diameter_fullres"} <= set(scales)
 
 
 def _titles(title: str | Sequence[str] | None, keys: list[str], slices: list[str | None]) -> list[str]:

@@ -39,13 +39,13 @@ def finish(axes: Drawn, name: str, *, show: bool | None, save: bool | str | Path
     import matplotlib.pyplot as plt
     from scanpy import settings
 
-    figure: Any = (axes[0] if isinstance(axes, list) else axes).figure
+    figure: Any = (axes[0] if isinstance(axes, list) else axes).get_figure(root=True)
     if save:
         path = Path(save) if not isinstance(save, bool) else Path()
         if path.parent == Path():
             end = save if isinstance(save, (str, Path)) else ""
             path = Path(settings.figdir) / f"{name}{end}"
-        if not path.suffix:
+        if path.suffix.removeprefix(".").lower() not in figure.canvas.get_supported_filetypes():
             path = path.with_name(f"{path.name}.{settings.file_format_figs}")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, bbox_inches="tight")

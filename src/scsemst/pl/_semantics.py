@@ -99,9 +99,13 @@ def semantics(
     require_in(method, ("pca", "umap", "tissue"), name="method")
     vectors = features(adata, use_rep, fix="Run scsemst.pp.gene_semantics(adata) first, or pass use_rep=.")
     vectors = vectors.astype(np.float32)
-    components = sc.pp.pca(vectors, n_comps=min(30, *vectors.shape) - 1)
+    least = min(30, *vectors.shape)
+    whole = least <= 3  # so few dimensions that none can be spared
+    components = sc.pp.pca(vectors, n_comps=least - (not whole), svd_solver="full" if whole else None)
+    if components.shape[1] == 1 and method == "pca":
+        raise ValueError(f"adata.obsm[{use_rep!r}] has one dimension, a plot takes two. Pass method='tissue'.")
     if method == "tissue":
-        drawn = {f"{use_rep}, component {i + 1}": components[:, i] for i in range(3)}
+        drawn = {f"{use_rep}, component {i + 1}": column for i, column in enumerate(components.T[:3])}
         axes = draw_values(adata, drawn, ax, spatial_key=spatial_key, **{"cmap": "PuOr_r", **kwargs})
         return finish(axes, "semantics", show=show, save=save, given=ax is not None)
 

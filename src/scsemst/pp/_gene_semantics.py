@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from scsemst import _keys
-from scsemst._checks import expression, require_names, require_positive, require_string
+from scsemst._checks import expression, require_names, require_new_key, require_positive
 from scsemst._table import get_table
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def gene_semantics(
 
     adata = get_table(adata, table_key, copy=copy)
     require_names(adata)
-    require_string(key_added, name="key_added")
+    require_new_key(key_added, name="key_added")
     target_sum = None if target_sum is None else require_positive(target_sum, name="target_sum")
     x = expression(adata, layer)
     genes = gene_vectors(

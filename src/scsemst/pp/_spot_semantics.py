@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from scsemst import _keys
-from scsemst._checks import expression, require_in, require_integer, require_key, require_names, require_string
+from scsemst._checks import expression, require_in, require_integer, require_key, require_names, require_new_key
 from scsemst._table import get_table
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def spot_semantics(
     adata = get_table(adata, table_key, copy=copy)
     require_in(preset, (None, "paper"), name="preset")
     require_names(adata)
-    require_string(key_added, name="key_added")
+    require_new_key(key_added, name="key_added")
     n_top_genes = require_integer(n_top_genes, name="n_top_genes", minimum=1)
     if preset == "paper":
         recipe = _Recipe("expression", "mean", False, prompts.PAPER_SYSTEM, prompts.PAPER_PROMPT)

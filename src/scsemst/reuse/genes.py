@@ -119,7 +119,9 @@ def mean_expression(expression: Expression | AlignedExpression, slices: Slices |
     return mean.astype(np.float32)
 
 
-def align_genes(adata: AnnData, space: GeneSpace, *, layer: str | None, likelihood: str) -> AlignedExpression:
+def align_genes(
+    adata: AnnData, space: GeneSpace, *, layer: str | None, likelihood: str, normalize: bool | None = None
+) -> AlignedExpression:
     """Read a slice in the columns of a model, by gene name.
 
     Library sizes are those that the spots would have with all genes of the training slice: counts on the genes that
@@ -136,13 +138,15 @@ def align_genes(adata: AnnData, space: GeneSpace, *, layer: str | None, likeliho
         Layer to read.
     likelihood
         Distribution that the model was trained with.
+    normalize
+        Whether values were normalised in training; by their size if `None`.
 
     Raises
     ------
     ValueError
         If values are no counts where counts are needed.
     """
-    whole = _all_genes(adata, layer=layer, likelihood=likelihood)
+    whole = _all_genes(adata, layer=layer, likelihood=likelihood, normalize=normalize)
     position = pd.Index(adata.var_names.astype(str)).get_indexer(pd.Index(space.names, dtype=object))
     column = np.full(adata.n_vars + 1, -1)  # the last entry is what position -1 finds
     column[whole.genes] = np.arange(whole.genes.size)
@@ -188,8 +192,8 @@ def require_share(aligned: AlignedExpression, minimum: float, adata: AnnData) ->
         )
 
 
-def _all_genes(adata: AnnData, *, layer: str | None, likelihood: str) -> Expression:
-    return read_expression(adata, layer=layer, n_top_genes=adata.n_vars, likelihood=likelihood)
+def _all_genes(adata: AnnData, **options: Any) -> Expression:
+    return read_expression(adata, n_top_genes=adata.n_vars, **options)
 
 
 def _spots(expression: Expression | AlignedExpression) -> Iterator[np.ndarray]:

@@ -116,6 +116,7 @@ def gather(
     how = {"layer": layer, "likelihood": options["likelihood"], "slices": slices}
     expression = read_expression(adata, n_top_genes=options["n_top_genes"], **how)
     mixing = read_gene_mixing(adata, key, expression.genes, run.preset.gene_prior)
+    options["normalize"] = expression.library is not None
     loadings = None
     if run.preset.feature_view:
         spatial = local_graph(spatial_graph(adata, neighbors_key), options["enough_spots"], slices)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from scsemst._checks import expression, features, require_key
+from scsemst.semantics.provenance import difference
 
 from .biases import slices_of
 from .genes import AlignedExpression, align_genes, require_share
@@ -52,7 +53,8 @@ def predict_slice(
 ) -> Prediction:
     """Embed and label a slice; `adata` is only read. Parameters are those of :func:`scsemst.tl.predict`."""
     if through != "semantics":
-        aligned = align_genes(adata, parts.genes, layer=layer, likelihood=parts.options["likelihood"])
+        how = {"likelihood": parts.options["likelihood"], "normalize": parts.options.get("normalize")}
+        aligned = align_genes(adata, parts.genes, layer=layer, **how)
         if through == "genes" or aligned.share >= min_share or parts.transfer is None:
             require_share(aligned, min_share, adata)
             return _by_genes(adata, parts, aligned, layer, neighbors_key, device=device, progress=progress)
@@ -141,14 +143,12 @@ def _with_semantics(adata: AnnData, parts: Parts, *, layer: str | None, neighbor
     expected, name = parts.module.fsm.semantic_channels, f"adata.obsm[{key!r}]"
     if vectors.shape[1] != expected:
         raise ValueError(_dimension(name, vectors.shape[1], expected))
-    here = provenance_of(adata, key)
-    same_organism = here.get("organism") == trained.get("organism")
-    for field in ("model", "table_hash") if same_organism else ("model",):
-        if field in here and field in trained and here[field] != trained[field]:
-            raise ValueError(
-                f"{name} was made with {field}={here[field]!r}, the semantics that the model was trained with had "
-                f"{field}={trained[field]!r}. Make them alike."
-            )
+    if differs := difference(provenance_of(adata, key), trained):
+        field, found, expected = differs
+        raise ValueError(
+            f"{name} was made with {field}={found!r}, the semantics that the model was trained with had "
+            f"{field}={expected!r}. Make them alike."
+        )
     return adata
 
 

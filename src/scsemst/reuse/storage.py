@@ -118,6 +118,8 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
     require_in(options["likelihood"], LIKELIHOODS, name="likelihood")
     require_in(options["normalization"], ("row", "sym"), name="normalization")
     options.setdefault("enough_spots", 0)  # saved before there was such a rule
+    if options.setdefault("normalize", None) not in (None, True, False):
+        raise TypeError(f"normalize must be true or false, found {options['normalize']!r}")
     counts = {"enough_spots": 0, "n_top_genes": 1, "n_neighbors": 1, "semantic_hops": 0, "readout_hops": 0}
     for name, minimum in counts.items():
         require_integer(options[name], name=name, minimum=minimum)

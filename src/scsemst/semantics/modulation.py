@@ -9,6 +9,8 @@ import numpy as np
 from scsemst import _keys
 from scsemst._checks import features, require_key
 
+from .provenance import difference
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
@@ -107,8 +109,6 @@ def _require_same(vectors: np.ndarray, fsm: FSM, record: Mapping[str, Any], now:
         raise ValueError(
             f"{name} has shape {vectors.shape}, the run read semantics of dimension {fsm.semantic_channels}. {_SEMANTICS}"
         )
-    then = record.get("semantics", {})
-    now = now if hasattr(now, "keys") else {}
-    for field in ("model", "table_hash"):
-        if field in then and field in now and then[field] != now[field]:
-            raise ValueError(f"{name} has {field}={now[field]!r}, the run read {field}={then[field]!r}. {_SEMANTICS}")
+    if differs := difference(now if hasattr(now, "keys") else {}, record.get("semantics", {})):
+        field, found, expected = differs
+        raise ValueError(f"{name} has {field}={found!r}, the run read {field}={expected!r}. {_SEMANTICS}")

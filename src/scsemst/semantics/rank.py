@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from scsemst._checks import require_finite, require_in, require_nonnegative
+from scsemst._chunks import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,5 +106,5 @@ def _row_blocks(x: Any, block_size: int, name: str) -> Iterator[tuple[int, spars
             block = block.compute()
         require_finite(block, name=name)
         require_nonnegative(block, name=name)
-        block = sparse.csr_matrix(block, dtype=np.float64)
+        block = canonical(sparse.csr_matrix(block, dtype=np.float64))
         yield start, block

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import as_generator, features, require_integer, require_string
+from .._checks import as_generator, features, require_integer, require_new_key
+from .._results import clear_probability
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def domains(
     from ..domains.mixture import fit_mixture
 
     adata = get_table(adata, table_key, copy=copy)
-    require_string(key_added, name="key_added")
+    require_new_key(key_added, name="key_added")
     z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
     n_domains = require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs)
     mixture = fit_mixture(z, n_domains, n_init=n_init, rng=as_generator(rng), progress=progress)
@@ -112,5 +113,6 @@ def domains(
 
     adata = adata.copy() if copy else adata
     adata.obs[key_added] = categorical(mixture.labels)
+    clear_probability(adata, key_added)
     adata.uns[key_added] = {**kept, "domains": record}
     return adata if copy else None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import as_generator, features, require_integer, require_positive, require_string
+from .._checks import as_generator, features, require_integer, require_new_key, require_positive
+from .._results import clear_probability
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def leiden_domains(
     from ..domains.leiden import leiden, leiden_for
 
     adata = get_table(adata, table_key, copy=copy)
-    require_string(key_added, name="key_added")
+    require_new_key(key_added, name="key_added")
     z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.").astype(np.float32)
     if adata.n_obs == 1:
         raise ValueError("adata has one spot: it has no neighbours to be clustered with.")
@@ -128,5 +129,6 @@ def leiden_domains(
 
     adata = adata.copy() if copy else adata
     adata.obs[key_added] = categorical(labels)
+    clear_probability(adata, key_added)
     adata.uns[key_added] = {**kept, "domains": record}
     return adata if copy else None

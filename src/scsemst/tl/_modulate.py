@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .. import _keys
-from .._checks import as_generator, features, require_in, require_integer, require_positive, require_string
+from .._checks import as_generator, features, require_in, require_integer, require_new_key, require_positive
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -127,9 +127,10 @@ def modulate(
     semantic_hops = require_integer(semantic_hops, name="semantic_hops", minimum=0)
     learning_rate = require_positive(learning_rate, name="learning_rate")
     key_added = _keys.modulated(use_rep) if key_added is None else key_added
-    require_string(key_added, name="key_added")
-    if key_added == use_rep:
-        raise ValueError(f"key_added={key_added!r} would overwrite the embedding that is read. Choose another key.")
+    require_new_key(key_added, name="key_added")
+    if key_added in (use_rep, semantics_key):
+        read = "embedding" if key_added == use_rep else "semantics"
+        raise ValueError(f"key_added={key_added!r} would overwrite the {read} that is read. Choose another key.")
     z = _matrix(adata, use_rep, fix="Compute the embedding first, for example with scvi-tools, or pass use_rep=.")
 
     from scsemst.graphs import spatial_graph

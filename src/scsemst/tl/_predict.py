@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from scsemst import _keys
-from scsemst._checks import require_in, require_positive, require_string
-from scsemst._results import clear_results
+from scsemst._checks import require_in, require_new_key, require_positive
+from scsemst._results import clear_results, require_apart
 from scsemst._table import get_table
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def predict(
             "scsemst.SemST.from_adata(adata)."
         )
     require_in(through, ("auto", "genes", "semantics"), name="through")
-    require_string(key_added, name="key_added")
+    require_new_key(key_added, name="key_added")
+    require_apart(key_added, model.record.get("params", {}).get("semantics_key"))
     if require_positive(min_share, name="min_share") > 1:
         raise ValueError(f"min_share must be above 0 and at most 1, found {min_share}.")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from .. import _keys
-from .._checks import labels, require_integer, require_string
+from .._checks import labels, require_integer, require_new_key
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def refine(
     adata = get_table(adata, table_key, copy=copy)
     column = labels(adata, key, fix="Run scsemst.tl.semst(adata) or scsemst.tl.domains(adata, …) first.")
     key_added = f"{key}_refined" if key_added is None else key_added
-    require_string(key_added, name="key_added")
+    require_new_key(key_added, name="key_added")
     n_iter = require_integer(n_iter, name="n_iter", minimum=1)
     graph = spatial_graph(adata, neighbors_key)
     old = pd.Categorical(column)

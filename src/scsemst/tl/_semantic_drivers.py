@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import expression, features, require_integer, require_key, require_string
+from .._checks import expression, features, require_integer, require_key, require_new_key
 from .._checks import labels as _labels
 from .._chunks import whole
 from .._table import get_table
@@ -98,7 +98,7 @@ def semantic_drivers(
     import pandas as pd
 
     adata = get_table(adata, table_key, copy=copy)
-    require_string(key_added, name="key_added")
+    require_new_key(key_added, name="key_added")
     n_steps = require_integer(n_steps, name="n_steps", minimum=1)
     if n_genes is not None:
         n_genes = require_integer(n_genes, name="n_genes", minimum=1)

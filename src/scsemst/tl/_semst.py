@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from .. import _keys
-from .._checks import require_string
+from .._checks import require_new_key
+from .._results import require_apart
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -172,7 +173,8 @@ def semst(
     from scsemst.training.run import run, write
 
     adata = get_table(adata, table_key, copy=copy)
-    require_string(key_added, name="key_added")
+    require_new_key(key_added, name="key_added")
+    require_apart(key_added, semantics_key)
     options = {
         "semantics_key": semantics_key,
         "neighbors_key": neighbors_key,

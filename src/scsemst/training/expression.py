@@ -67,13 +67,19 @@ class Expression:
 
 
 def read_expression(
-    adata: AnnData, *, layer: str | None, n_top_genes: int, likelihood: str, slices: Slices | None = None
+    adata: AnnData,
+    *,
+    layer: str | None,
+    n_top_genes: int,
+    likelihood: str,
+    slices: Slices | None = None,
+    normalize: bool | None = None,
 ) -> Expression:
     """Check the expression matrix, sum its spots, and choose highly variable genes.
 
     Counts are divided by the spot's total, scaled to 10,000 and log(1 + x)-transformed; they stay raw as targets. With
     `likelihood="gaussian"` the same is done to non-negative data whose values are too large for logarithms; other
-    data are taken as they are. A matrix on disk is read in two passes, chunk by chunk.
+    data are taken as they are, unless `normalize` says what to do. A matrix on disk is read in two passes, chunk by chunk.
 
     Raises
     ------
@@ -94,7 +100,10 @@ def read_expression(
         found |= _expressed(block, slices and slices.take(np.arange(adata.n_obs)[rows]))
         if block.size:
             smallest, largest = min(smallest, block.min()), max(largest, block.max())
-    is_raw = counts or (smallest >= 0 and largest > _LARGEST_LOGARITHM)
+    looks_raw = smallest >= 0 and largest > _LARGEST_LOGARITHM
+    is_raw = counts or (looks_raw if normalize is None else normalize)
+    if is_raw and smallest < 0:
+        raise ValueError(f"{name} has negative values, but the model was trained on values that were normalised.")
     if is_raw and (empty := int((library == 0).sum())):
         raise ValueError(
             f"{name} has {empty} empty spots (zero counts). Run scanpy.pp.filter_cells(adata, min_counts=1) and "

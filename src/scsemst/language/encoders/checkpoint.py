@@ -162,6 +162,11 @@ def _locate(model: str, gguf_file: str | None) -> tuple[Path | None, str | None]
     path = Path(model).expanduser()
     if path.is_file() and path.suffix == ".gguf":
         return path.resolve().parent, path.name
+    if path.is_file():
+        raise ValueError(
+            f"model={model!r} is a file of another kind than .gguf. Tables of gene vectors end in .parquet, .csv, .tsv, .npz, "
+            ".h5ad or .pickle."
+        )
     if path.is_dir():
         path = path.resolve()
         found = sorted(file.name for file in path.glob("*.gguf"))

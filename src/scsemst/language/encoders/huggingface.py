@@ -48,7 +48,7 @@ class HuggingFaceEncoder(Encoder):
         self.checkpoint = checkpoint
         self.pooling = pooling
         self.batch_size = require_integer(batch_size, name="batch_size", minimum=1)
-        self.max_length = max_length
+        self.max_length = None if max_length is None else require_integer(max_length, name="max_length", minimum=1)
 
     @property
     def id(self) -> str:
@@ -72,7 +72,7 @@ class HuggingFaceEncoder(Encoder):
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         tokenizer = self.checkpoint.tokenizer
-        limit = self.max_length or self.checkpoint.max_length
+        limit = min(self.max_length or self.checkpoint.max_length, self.checkpoint.max_length)
         tokens = tokenizer(list(texts), truncation=True, max_length=limit, verbose=False)["input_ids"]
         full = sum(len(ids) >= limit for ids in tokens)
         if full:

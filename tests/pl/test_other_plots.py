@@ -119,14 +119,14 @@ def test_abundance_stacks_to_one(adata: AnnData):
 def test_truth_values_are_names_of_domains(adata: AnnData):
     adata.obs["half"] = pd.Categorical(np.arange(adata.n_obs) % 2 == 0)
     axes = scsemst.pl.domain_genes(adata, "half", n_genes=2, show=False)
-    labels = {text.get_text() for ax in (axes if isinstance(axes, list) else [axes]) for text in ax.get_yticklabels()}
+    labels = {text.get_text() for text in axes["mainplot_ax"].get_yticklabels()}
     assert {"True", "False"} <= labels
 
 
 def test_names_with_an_underscore_are_in_the_legend(adata: AnnData):
     adata.obs["d"] = pd.Categorical(np.array(["_x", "2", "10"])[np.arange(adata.n_obs) % 3])
     adata.obs["sample"] = "one"
-    ax = scsemst.pl.abundance(adata, "d", sample_key="sample", show=False)
+    ax = scsemst.pl.abundance(adata, "sample", key="d", show=False)
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"_x", "2", "10"}
 
 

@@ -148,7 +148,8 @@ def _require_header(table: pd.DataFrame, path: Path) -> None:
     """Raise if the first line is a gene with its vector: its numbers are then no running numbers of columns."""
     names = [str(column) for column in table.columns[1:]]
     numbers = pd.to_numeric(pd.Series(names, dtype=object), errors="coerce")
-    if len(names) and numbers.notna().all() and not (numbers.diff().iloc[1:] == 1).all():
+    # Most, not all: pandas renames what repeats
+    if numbers.notna().sum() > len(names) / 2 and not (numbers.diff().iloc[1:] == 1).all():
         raise ValueError(
             f"{path} has no header: its first line, {table.columns[0]!r}, would be lost. Add a line of names."
         )

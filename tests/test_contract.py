@@ -36,7 +36,7 @@ PROFILE = settings(
     phases=[Phase.generate],  # to shrink what fails would take minutes
 )
 
-MATRICES = ["csr", "csc", "csr_array", "dense", "fortran", "dask", "dask sparse", "unsorted"]
+MATRICES = ["csr", "csc", "csr_array", "dense", "fortran", "dask", "dask sparse", "unsorted", "split", "zeros"]
 DTYPES = [np.float32, np.float64, np.int32, np.int64, np.uint16]
 INDEXES = ["object", "string", "categorical", "numbers"]
 
@@ -105,6 +105,13 @@ def _stored(x: sparse.csr_matrix, kind: str, dtype: type) -> Any:
             x.indices[start:stop], x.data[start:stop] = x.indices[start:stop][::-1], x.data[start:stop][::-1]
         x.has_sorted_indices = False
         return x
+    if kind == "split":  # each value as the sum of two entries
+        data = np.stack([x.data - 1, np.ones_like(x.data)], axis=1).ravel()
+        return sparse.csr_matrix((data, np.repeat(x.indices, 2), 2 * x.indptr), shape=x.shape)
+    if kind == "zeros":  # stored like other values
+        n_obs, n_vars = x.shape
+        indices, indptr = np.tile(np.arange(n_vars), n_obs), np.arange(0, x.shape[0] * n_vars + 1, n_vars)
+        return sparse.csr_matrix((x.toarray().ravel(), indices, indptr), shape=x.shape)
     return {
         "csr": lambda: x,
         "csc": x.tocsc,

@@ -18,6 +18,7 @@ from scipy import sparse
 import scsemst
 from scsemst import pl, pp, tl
 
+from .conftest import model_folder
 from .slices import analysed, snapshot, sorted_graphs
 
 if TYPE_CHECKING:
@@ -249,6 +250,32 @@ def test_plots(prepared: AnnData, name: str, shape: dict[str, Any]):
     after = snapshot(sorted_graphs(adata) if shape["view"] else adata)
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     assert all("_colors" in key or key == "uns keys" for key in changed), changed
+
+
+@PROFILE
+@given(shape=shapes)
+def test_n_domains(prepared: AnnData, shape: dict[str, Any]):
+    adata = build(prepared, {**shape, "view": False})
+    before = snapshot(adata)
+    found = tl.n_domains(adata, [4, 2], n_repeats=2, min_spots=10, progress=False)
+    assert found in (2, 4)
+    assert adata.uns["n_domains"]["n_domains"] == found
+    after = snapshot(adata)
+    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    assert all(str(key).startswith("uns") and "n_domains" in str(key) for key in changed), changed
+
+
+@settings(PROFILE, max_examples=min(N_EXAMPLES or 2, 10))  # a language model reads each spot
+@given(shape=shapes)
+def test_spot_semantics(prepared: AnnData, shape: dict[str, Any]):
+    adata = build(prepared, shape)
+    before = snapshot(adata)
+    options = {"model": model_folder("smollm2"), "n_top_genes": 2, "key_added": "new", "copy": True, "progress": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = pp.spot_semantics(adata, layer="counts" if shape["layer"] else None, **options)
+    _matrix(result, "new")
+    assert snapshot(adata) == before
 
 
 @settings(PROFILE, max_examples=N_EXAMPLES or 2)

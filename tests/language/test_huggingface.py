@@ -134,3 +134,12 @@ def test_hub_out_of_reach(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ValueError, match=r"no local folder or file, and could not be fetched from the hub"):
         get_encoder("scsemst/no-such-model").encode(["SNAP25"])
+
+
+def test_a_model_reads_no_more_than_it_can(minilm: Path):
+    longest = get_encoder(minilm, cache=False).encode(["gene " * 700], progress=False)
+    asked = get_encoder(minilm, max_length=600, cache=False).encode(["gene " * 700], progress=False)
+    np.testing.assert_array_equal(asked, longest)
+    for wrong, error in ((0, ValueError), (-1, ValueError), ("8", TypeError)):
+        with pytest.raises(error, match="max_length"):
+            get_encoder(minilm, max_length=wrong, cache=False)

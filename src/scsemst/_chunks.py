@@ -36,7 +36,7 @@ def canonical(x: Any) -> Any:
 
 
 def row_blocks(
-    x: Any, *, name: str, nonnegative: bool = True, progress: str | None = None
+    x: Any, *, name: str, nonnegative: bool = True, progress: str | None = None, step: int | None = None
 ) -> Iterator[tuple[slice, Any]]:
     """Yield slices of rows and their values in memory, checked to be finite and, if asked, not negative.
 
@@ -50,6 +50,8 @@ def row_blocks(
         Whether negative values are an error.
     progress
         Title of a progress bar, none without.
+    step
+        Rows at a time; as many as bound the memory if `None`. A dask array has chunks of its own.
     """
     from tqdm.auto import tqdm
 
@@ -67,7 +69,7 @@ def row_blocks(
         x = x.rechunk({1: -1}) if len(x.chunks[1]) > 1 else x
         bounds = np.concatenate([[0], np.cumsum(x.chunks[0])])
     else:
-        step = max(1, _CHUNK_VALUES // max(1, n_vars))
+        step = max(1, _CHUNK_VALUES // max(1, n_vars)) if step is None else step
         bounds = np.append(np.arange(0, n_obs, step), n_obs)
     spans = zip(bounds[:-1], bounds[1:], strict=True)
     bar = tqdm(spans, total=len(bounds) - 1, desc=progress, unit="chunk", delay=2, disable=progress is None)
@@ -89,11 +91,9 @@ def whole(x: Any, *, name: str, nonnegative: bool = True) -> sparse.csr_matrix:
 
 def take_rows(x: Any, rows: np.ndarray) -> sparse.csr_matrix:
     """Return some rows of a matrix of any kind, in the order asked for, as float32 CSR."""
-    if in_memory(x):
-        block = x[rows]
-    else:  # files are read in order
-        order = np.argsort(rows, kind="stable")
-        block = x[rows[order]]
-        block = block.compute() if hasattr(block, "dask") else block
-        block = block[np.argsort(order, kind="stable")]
-    return canonical(sparse.csr_matrix(block, dtype=np.float32))
+    if in_memory(x):  # as canonical as `x` is: this is called for every step of training
+        return sparse.csr_matrix(x[rows], dtype=np.float32)
+    order = np.argsort(rows, kind="stable")  # files are read in order
+    block = x[rows[order]]
+    block = block.compute() if hasattr(block, "dask") else block
+    return canonical(sparse.csr_matrix(block[np.argsort(order, kind="stable")], dtype=np.float32))

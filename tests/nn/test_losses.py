@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
-from scsemst.nn import NeighborLoss, RedundancyLoss
+from scsemst.nn import ZINB, NeighborLoss, Observed, RedundancyLoss
 
 
 @pytest.fixture
@@ -104,10 +105,6 @@ def test_redundancy_loss_of_a_constant_feature_is_finite():
 
 
 def test_observed_leaves_the_matrix_as_it_is():
-    from scipy import sparse
-
-    from scsemst.nn import Observed
-
     matrix = sparse.csr_matrix(np.array([[1, 0, 2], [0, 3, 0]], dtype=np.float32))
     matrix.data[0] = 0
     assert Observed(matrix).values.tolist() == [2, 3]
@@ -115,14 +112,10 @@ def test_observed_leaves_the_matrix_as_it_is():
 
 
 def test_losses_take_keywords(edges: np.ndarray):
-    from scsemst.nn import ZINB, Observed
-
     z, pairs = torch.randn(40, 4, generator=torch.Generator().manual_seed(0)), torch.tensor(edges)
     assert NeighborLoss()(z=z, edge_index=pairs) == NeighborLoss()(z, pairs)
     half = z.to(torch.bfloat16)
     assert NeighborLoss()(z=half, edge_index=pairs) == NeighborLoss()(half.float(), pairs)
-    from scipy import sparse
-
     counts = Observed(sparse.csr_matrix(np.eye(40, 3, dtype=np.float32)))
     likelihood, batch = ZINB(4, 3, n_batches=2), torch.arange(40) % 2
     assert likelihood.loss(z, counts, batch=batch) == likelihood.loss(z, counts, None, batch)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scsemst._checks import require_finite, require_in, require_nonnegative
-from scsemst._chunks import canonical
+from scsemst._checks import require_in
+from scsemst._chunks import row_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,11 +100,5 @@ def _gene_shares(x: Matrix, block_size: int, name: str) -> np.ndarray:
 
 
 def _row_blocks(x: Any, block_size: int, name: str) -> Iterator[tuple[int, sparse.csr_matrix]]:
-    for start in range(0, x.shape[0], block_size):
-        block = x[start : start + block_size]
-        if hasattr(block, "compute"):  # dask
-            block = block.compute()
-        require_finite(block, name=name)
-        require_nonnegative(block, name=name)
-        block = canonical(sparse.csr_matrix(block, dtype=np.float64))
-        yield start, block
+    for rows, block in row_blocks(x, name=name, step=block_size):
+        yield rows.start, sparse.csr_matrix(block, dtype=np.float64)

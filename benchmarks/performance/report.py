@@ -185,6 +185,7 @@ GPU_CASES = {
     "latent": "DLPFC 151673, latent space",
     "paper": 'the same, `preset="paper"`',
     "bf16": 'the same, `precision="bf16"`',
+    "prompts": "its prompts through MiniLM",
     "tissue": "tiled, latent space",
 }
 
@@ -212,6 +213,19 @@ def table_gpu(record: dict[str, Any]) -> str:
     )
 
 
+def table_gpu_batches(record: dict[str, Any]) -> str:
+    lines = [
+        [
+            {"kept": "stay on the GPU", "rebuilt": "built for each step"}[row["case"]],
+            f"{row['n_spots']:,}",
+            number(row["seconds"]),
+            number(row["gpu_mib"]),
+        ]
+        for row in record["rows"]
+    ]
+    return markdown([f"batches of {record['rows'][0]['batch_size']:,}", "spots", "s", "peak of the GPU, MiB"], lines)
+
+
 def _share(value: float | None, total: float | None) -> str:
     return "–" if value is None or not total else f"{value / total:.0%}"
 
@@ -224,6 +238,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "million": table_million,
     "peers": table_peers,
     "gpu": table_gpu,
+    "gpu_batches": table_gpu_batches,
 }
 SOURCES = {"profile": "fit"}
 

@@ -157,6 +157,20 @@ def test_an_embedding_is_modulated(tissue: AnnData):
     assert difference(found.obsm["X_other_semst"], expected.obsm["X_other_semst"]) < 1e-2
 
 
+@pytest.mark.parametrize(("dtype", "least"), [("float32", 0.99999), ("auto", 0.99)])
+def test_a_language_model_reads_on_a_gpu(tissue: AnnData, minilm: Path, dtype: str, least: float):
+    """Vectors of the same direction as the processor's, in full and in half precision."""
+    options = {"model": minilm, "cache": False, "center": False, "progress": False, "copy": True}
+    few = tissue[:200].copy()
+    expected = scsemst.pp.spot_semantics(few, device="cpu", **options).obsm["X_spot_semantics"]
+    found = scsemst.pp.spot_semantics(few, device="cuda", dtype=dtype, **options)
+    vectors = found.obsm["X_spot_semantics"]
+    assert vectors.dtype == np.float32
+    cosine = (vectors * expected).sum(axis=1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(expected, axis=1)
+    assert cosine.min() > least
+    assert ("bfloat16" in found.uns["X_spot_semantics"]["encoder"]) == (dtype == "auto")
+
+
 def test_processes_talk_through_nccl():
     """All that processes say to each other, by the only one that a single GPU allows."""
     with socket.socket() as free:

@@ -194,10 +194,11 @@ class Prefix:
                 output = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=True)
             except TypeError:  # no such argument
                 return None
-        for argument in _CACHE_ARGUMENTS:
-            cache = getattr(output, argument, None)
-            if hasattr(cache, "batch_repeat_interleave"):
-                return cls(len(tokens), output.last_hidden_state[0].float(), cache, argument)
+        # Only the first that there is: newer transformers warn of the other's name
+        argument = next((name for name in _CACHE_ARGUMENTS if hasattr(output, name)), "")
+        cache = getattr(output, argument, None)
+        if hasattr(cache, "batch_repeat_interleave"):
+            return cls(len(tokens), output.last_hidden_state[0].float(), cache, argument)
         return None
 
     def extend(self, model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

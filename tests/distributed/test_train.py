@@ -45,8 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, band: AnnData) -> Path:
     return folder
 
 
-def train(folder: Path, name: str, *options: str) -> AnnData:
-    assert main(["train", str(folder / "in.h5ad"), str(folder / name), *OPTIONS, *options]) == 0
+def train(folder: Path, name: str, *options: str, source: str = "in.h5ad") -> AnnData:
+    assert main(["train", str(folder / source), str(folder / name), *OPTIONS, *options]) == 0
     return ad.read_h5ad(folder / name)
 
 
@@ -105,6 +105,49 @@ def test_two_views(band: AnnData, folder: Path):
     assert_alike(two, one)
 
 
+@pytest.fixture(scope="module")
+def sections(band: AnnData, folder: Path) -> AnnData:
+    """The band, cut into two slices that lie on top of each other, the second with half the counts."""
+    adata = band.copy()
+    x = adata.obsm["spatial"][:, 0]
+    second = x >= np.quantile(x, 0.4)
+    adata.obs["section"] = np.where(second, "b", "a")
+    adata.obsm["spatial"][second, 0] -= np.quantile(x, 0.4)
+    halves = np.random.default_rng(0).binomial(adata.X.data.astype(int), 0.5)
+    adata.X.data = np.where(np.repeat(second, np.diff(adata.X.indptr)), halves, adata.X.data).astype(np.float32)
+    adata.X.eliminate_zeros()
+    sc.pp.filter_cells(adata, min_counts=1)
+    adata.write_h5ad(folder / "sections.h5ad")
+    return adata
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_several_slices_are_those_of_tl_semst(sections: AnnData, folder: Path, preset: str):
+    adata = sections.copy()
+    adata.obs["section"] = adata.obs["section"].astype("category")
+    sq.gr.spatial_neighbors_knn(adata, n_neighs=6, library_key="section")
+    scsemst.pp.gene_semantics(adata)
+    options = {"epochs": EPOCHS, "n_top_genes": 300, "batch_size": 300, "preset": preset, "batch_key": "section"}
+    scsemst.tl.semst(adata, integrate="harmony", progress=False, **options)
+    given = ["--batch-size", "300", "--preset", preset, "--batch-key", "section", "--integrate", "harmony"]
+    found = train(folder, f"same_{preset}.h5ad", *given, source="sections.h5ad")
+    assert (found.obsp["spatial_connectivities"] != adata.obsp["spatial_connectivities"]).nnz == 0
+    assert_alike(found, adata)
+    batches, expected = (x.uns["semst"]["batches"] for x in (found, adata))
+    assert [*batches["names"]] == ["a", "b"] == [*expected["names"]]
+    assert batches["share_of_edges_between"] == 0
+
+
+def test_several_slices_in_two_processes(sections: AnnData, folder: Path):
+    given = ["--batch-key", "section", *DOMAINS]
+    done = torchrun("train", str(folder / "sections.h5ad"), str(folder / "sections_two.h5ad"), *OPTIONS, *given)
+    assert done.returncode == 0, done.stderr
+    two = ad.read_h5ad(folder / "sections_two.h5ad")
+    one = train(folder, "sections_one.h5ad", *given, "--parts-per-step", "2", source="sections.h5ad")
+    assert_alike(two, one)
+    assert two.obs["semst"].equals(one.obs["semst"])
+
+
 def test_each_process_holds_about_half_of_the_data(one: AnnData, two: AnnData):
     (whole,), halves = (adata.uns["semst"]["processes"]["bytes"] for adata in (one, two))
     assert one.uns["semst"]["processes"]["spots"].tolist() == [one.n_obs]
@@ -160,6 +203,8 @@ BAD = [
     (["--neighbors-key", "graph"], r"obsp\['graph'\] not found"),
     (["--semantics-key", "meaning"], r"obsm\['meaning'\] not found"),
     (["--n-domains", "0"], "n_domains must be between 1 and"),
+    (["--batch-key", "section"], r"adata.obs\['section'\] not found"),
+    (["--integrate", "harmony"], "Pass batch_key="),
 ]
 
 

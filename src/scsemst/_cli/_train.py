@@ -31,6 +31,8 @@ SAME = (
     "checkpoint_minutes",
     "device",
     "neighbors_key",
+    "batch_key",
+    "integrate",
     "key_added",
 )
 
@@ -51,6 +53,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     train.add_argument("--semantics-key", default=_keys.GENE_SEMANTICS, metavar="KEY", help="key in obsm")
     train.add_argument("--no-semantics", action="store_true", help="train without semantics")
     train.add_argument("--neighbors-key", metavar="KEY", help="key of the spatial graph in obsp")
+    train.add_argument("--batch-key", metavar="KEY", help="column of obs with the slice of each spot")
+    train.add_argument("--integrate", choices=("harmony",), help="correct the latent space for slices once more")
     train.add_argument("--layer", help="layer with the raw counts (default: X)")
     train.add_argument("--n-top-genes", type=int, metavar="N")
     train.add_argument("--likelihood", choices=("zinb", "nb", "poisson", "gaussian"))

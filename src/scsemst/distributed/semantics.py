@@ -10,6 +10,7 @@ from scipy import sparse
 from scsemst._checks import require_finite, require_key
 from scsemst.training.partition import surroundings
 from scsemst.training.semantics import FIX, Standard
+from scsemst.training.slices import Slices
 
 from .rows import Rows, read_dense
 
@@ -31,6 +32,7 @@ def read_shared_semantics(
     held: np.ndarray,
     core: np.ndarray,
     world: World,
+    slices: Slices | None = None,
 ) -> tuple[Rows, Standard] | None:
     """Return the vectors of the spots held, as :func:`~scsemst.training.semantics.read_semantics` makes them.
 
@@ -52,6 +54,8 @@ def read_shared_semantics(
         Spots of this process and of no other.
     world
         All processes: mean and scale are those of all spots.
+    slices
+        Slices to centre one by one.
     """
     if key is None:
         return None
@@ -67,10 +71,13 @@ def read_shared_semantics(
     for _ in range(n_hops):
         vectors = inner @ vectors
     own, n = vectors[np.searchsorted(seen, core)], adata.n_obs
-    moments = world.sum(np.stack([own.sum(axis=0, dtype=np.float64), np.square(own, dtype=np.float64).sum(axis=0)]))
-    mean = (moments[0] / n).astype(np.float32)
-    variance = world.sum(np.square(own - mean, dtype=np.float64).sum(axis=0)) / n
-    standard = Standard(mean, float(np.sqrt(variance.mean())))
-    if standard.scale <= 1e-6 * np.sqrt(moments[1].mean() / n):
+    all_spots = slices or Slices([""], np.zeros(n, dtype=np.int64))
+    here = all_spots.take(core)
+    mean = (world.sum(here.member @ own) / all_spots.sizes[:, None]).astype(np.float32)
+    squares = np.stack([np.square(x, dtype=np.float64).sum(axis=0) for x in (own - mean[here.codes], own)])
+    scale, size = np.sqrt(world.sum(squares).mean(axis=1) / n).tolist()
+    standard = Standard(mean[0] if slices is None else mean, scale)
+    if scale <= 1e-6 * size:
         raise ValueError(f"{name} is the same for every spot: it says nothing about domains. {FIX}")
-    return Rows(held, standard.apply(vectors[np.searchsorted(seen, held)]), n), standard
+    near = None if slices is None else slices.take(held)
+    return Rows(held, standard.apply(vectors[np.searchsorted(seen, held)], near), n), standard

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scsemst import _keys
 from scsemst._checks import features
+from scsemst.training.slices import read_slices
 
 from .output import write_entry
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["open_slice", "prepare"]
 
+_SLICE = "slice"
 _FIX = "Write the coordinates of the spots there, or the graph of squidpy.gr.spatial_neighbors_knn to the file."
 
 
 def open_slice(file: h5py.File, options: dict[str, Any]) -> AnnData:
-    """Return names, coordinates, graph and provenance of the semantics in memory, expression and semantics on disk.
+    """Return `obs`, coordinates, graph and provenance of the semantics in memory, expression and semantics on disk.
 
     Parameters
     ----------
@@ -31,7 +33,8 @@ def open_slice(file: h5py.File, options: dict[str, Any]) -> AnnData:
     import anndata as ad
     import pandas as pd
 
-    obs, var = (pd.DataFrame(index=ad.io.read_elem(file[axis]).index.astype(object)) for axis in ("obs", "var"))
+    obs, var = (ad.io.read_elem(file[axis]) for axis in ("obs", "var"))
+    obs, var = obs.set_index(obs.index.astype(object)), pd.DataFrame(index=var.index.astype(object))
     layers = {name: _lazy(file["layers"][name]) for name in file.get("layers", {})}
     adata = ad.AnnData(_lazy(file["X"]) if "X" in file else None, obs=obs, var=var, layers=layers)
     neighbors, semantics = options["neighbors_key"], options["semantics_key"]
@@ -51,24 +54,30 @@ def open_slice(file: h5py.File, options: dict[str, Any]) -> AnnData:
 def prepare(file: h5py.File, options: dict[str, Any]) -> None:
     """Compute the spatial graph and the gene semantics if they are not there, and write them to the file.
 
-    Only those that :func:`scsemst.tl.semst` reads by default: a graph of six nearest neighbours, and
-    :func:`scsemst.pp.gene_semantics`.
+    Only those that :func:`scsemst.tl.semst` reads by default: a graph of six nearest neighbours, of the same slice if
+    there are several, and :func:`scsemst.pp.gene_semantics`.
 
     Raises
     ------
     KeyError
-        If there are no coordinates to compute the graph from.
+        If there are no coordinates to compute the graph from, or no column with the slices.
+    ValueError
+        If there are spots without a slice, or no slices to speak of.
     """
     import anndata as ad
+    import pandas as pd
 
     adata = open_slice(file, options)
     key = _keys.SPATIAL_CONNECTIVITIES
     if options["neighbors_key"] == key and key not in adata.obsp:
         import squidpy as sq
 
-        points = ad.AnnData(obs=adata.obs)
+        points = ad.AnnData(obs=adata.obs[[]])
         points.obsm[_keys.SPATIAL] = features(adata, _keys.SPATIAL, fix=_FIX)
-        sq.gr.spatial_neighbors_knn(points, n_neighs=6)
+        slices = read_slices(adata, options["batch_key"])
+        if slices is not None:
+            points.obs[_SLICE] = pd.Categorical.from_codes(slices.codes, slices.names)
+        sq.gr.spatial_neighbors_knn(points, n_neighs=6, library_key=None if slices is None else _SLICE)
         for name in points.obsp:
             write_entry(file, "obsp", name, points.obsp[name])
         for name in points.uns:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from scsemst.training.presets import Preset
+    from scsemst.training.slices import Slices
 
     from .world import World
 
@@ -62,6 +63,7 @@ def train_shared(
     precision: str = "float32",
     checkpoint_dir: str | None = None,
     checkpoint_minutes: float = 5,
+    slices: Slices | None = None,
     progress: bool = True,
     **options: Any,
 ) -> SharedTrained:
@@ -84,14 +86,18 @@ def train_shared(
         At least as many as there are processes.
     semantics_key, neighbors_key, layer, rng, batch_size, precision, checkpoint_dir, checkpoint_minutes, progress
         As for :func:`scsemst.tl.semst`; the folder of the checkpoint is one that all processes see.
+    slices
+        What `batch_key` of :func:`scsemst.tl.semst` names.
     options
         `n_top_genes`, `likelihood` and `device`.
     """
-    spatial = local_graph(spatial_graph(adata, neighbors_key), preset.enough_spots)
+    spatial = local_graph(spatial_graph(adata, neighbors_key), preset.enough_spots, slices)
     average = averaging_operator(spatial)
     checked: dict[str, Any] = {"semantics_key": semantics_key, "checkpoint": checkpoint_dir is not None}
     settings = {"batch_size": batch_size, "precision": precision, "parts_per_step": parts_per_step}
-    begun = _begin(adata, preset, spatial, layer, rng, settings, **checked, **options) if world.leads else ({}, {})
+    begun: tuple[dict[str, Any], dict[str, np.ndarray]] = ({}, {})
+    if world.leads:
+        begun = _begin(adata, preset, spatial, layer, rng, settings, slices=slices, **checked, **options)
     info, arrays = world.share(*begun)
     rng.bit_generator.state = info["generator"]
     library, genes = arrays.get("library"), arrays["genes"]
@@ -108,7 +114,12 @@ def train_shared(
 
     on_disk = Expression(stored_expression(adata, layer), genes, genes, library, info["counts"])
     mixing = read_gene_mixing(adata, semantics_key, genes, preset.gene_prior)
-    shape = {"n_neighbors": preset.n_neighbors, "normalization": preset.normalization, "device": world.device}
+    shape = {
+        "n_neighbors": preset.n_neighbors,
+        "normalization": preset.normalization,
+        "device": world.device,
+        "slices": slices,
+    }
     batches = Batches(on_disk, spatial, None, None, mixing, batch_size=size, **shape)
     slots = np.array_split(np.arange(len(batches)), parts_per_step)
     mine = [int(i) for slot in slots[world.rank :: world.size] for i in slot]
@@ -126,7 +137,7 @@ def train_shared(
     for _ in range(preset.readout_hops):
         latent = average @ latent
     if world.leads:
-        latent = merge_repeats(latent, adata, on_disk)
+        latent = merge_repeats(latent, adata, on_disk, slices)
     sizes = np.zeros((2, world.size), dtype=np.int64)
     sizes[:, world.rank] = own.n_spots, own.nbytes
     shared = dict(zip(("spots", "bytes"), world.sum(sizes), strict=True))
@@ -158,14 +169,15 @@ def _read_own(
     rows = read_sparse(on_disk.matrix, held, on_disk.genes)
     batches.expression = dataclasses.replace(on_disk, matrix=rows, columns=None)
     near = {"average": average, "spatial": spatial, "n_hops": preset.semantic_hops, "held": held, "core": core}
-    read = read_shared_semantics(adata, semantics_key, **near, world=world)
+    read = read_shared_semantics(adata, semantics_key, **near, world=world, slices=batches.slices)
     if preset.feature_view:
         weights = loadings[:, :N_FEATURE_COMPONENTS]
         weights = weights if batches.gene_mixing is None else batches.gene_mixing @ weights
         scores = np.zeros((adata.n_obs, weights.shape[1]), dtype=np.float32)
         if core.size:
             scores[core] = batches.expression.rows(core)[0] @ weights
-        batches.projected = average @ (average @ world.sum(scores))
+        projected = average @ (average @ world.sum(scores))
+        batches.projected = projected if batches.slices is None else batches.slices.centred(projected)
     if read is None:
         return _Own(held.size, rows.nbytes, None)
     batches.semantics, standard = read
@@ -209,14 +221,15 @@ def _begin(
     checkpoint: bool,
     likelihood: str,
     n_top_genes: int,
+    slices: Slices | None,
     **_: Any,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Do what takes all spots, or enough of them: return genes, totals, components and the untrained model."""
     begin = rng.bit_generator.state
-    expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood)
+    expression = read_expression(adata, layer=layer, n_top_genes=n_top_genes, likelihood=likelihood, slices=slices)
     mixing = read_gene_mixing(adata, semantics_key, expression.genes, preset.gene_prior)
     n_components = preset.hidden_channels if preset.warm_start else N_FEATURE_COMPONENTS
-    components = start_components(expression, spatial, n_components, gene_mixing=mixing, rng=rng)
+    components = start_components(expression, spatial, n_components, gene_mixing=mixing, rng=rng, slices=slices)
     stored = None if semantics_key is None else adata.obsm.get(semantics_key)
     model = build_model(
         expression,
@@ -226,6 +239,7 @@ def _begin(
         semantic_channels=None if stored is None else stored.shape[1],
         components=components,
         seed=int(rng.integers(2**31)),
+        slices=slices,
     )
     info: dict[str, Any] = {
         "module": describe_module(model),
@@ -235,7 +249,7 @@ def _begin(
     if checkpoint:
         blocks = None if stored is None else (stored[i : i + 16_384] for i in range(0, adata.n_obs, 16_384))
         info["marks"] = fingerprint(
-            adata, expression, spatial, blocks, preset, begin, likelihood=likelihood, **settings
+            adata, expression, spatial, blocks, preset, begin, slices, likelihood=likelihood, **settings
         )
     arrays = {"genes": expression.genes, "loadings": components[0]}
     arrays |= {f"model.{name}": tensor.numpy() for name, tensor in model.state_dict().items()}

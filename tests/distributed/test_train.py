@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,8 +70,8 @@ def two(folder: Path) -> AnnData:
     return ad.read_h5ad(folder / "two.h5ad")
 
 
-def assert_alike(found: AnnData, expected: AnnData) -> None:
-    a, b = found.obsm["X_semst"], expected.obsm["X_semst"]
+def assert_alike(found: AnnData, expected: AnnData, key: str = "X_semst") -> None:
+    a, b = found.obsm[key], expected.obsm["X_semst"]
     assert np.linalg.norm(a - b) < 1e-4 * np.linalg.norm(b)
 
 
@@ -143,9 +144,16 @@ def test_several_slices_in_two_processes(sections: AnnData, folder: Path):
     done = torchrun("train", str(folder / "sections.h5ad"), str(folder / "sections_two.h5ad"), *OPTIONS, *given)
     assert done.returncode == 0, done.stderr
     two = ad.read_h5ad(folder / "sections_two.h5ad")
-    one = train(folder, "sections_one.h5ad", *given, "--parts-per-step", "2", source="sections.h5ad")
+    kept = ["--parts-per-step", "2", "--save-model", str(folder / "model")]
+    one = train(folder, "sections_one.h5ad", *given, *kept, source="sections.h5ad")
     assert_alike(two, one)
     assert two.obs["semst"].equals(one.obs["semst"])
+
+    model = scsemst.SemST.load(folder / "model")
+    assert model.record["batches"]["names"] == ["a", "b"]
+    again = scsemst.tl.predict(one, model, key_added="again", copy=True)
+    assert_alike(again, one, "X_again")
+    assert (again.obs["again"] == one.obs["semst"]).mean() > 0.95
 
 
 def test_each_process_holds_about_half_of_the_data(one: AnnData, two: AnnData):
@@ -205,6 +213,8 @@ BAD = [
     (["--n-domains", "0"], "n_domains must be between 1 and"),
     (["--batch-key", "section"], r"adata.obs\['section'\] not found"),
     (["--integrate", "harmony"], "Pass batch_key="),
+    (["--integrate", "harmony", "--save-model", "model"], "no model can be made of it"),
+    (["--save-model", os.devnull], "is a file. Pass the name of a folder"),
 ]
 
 

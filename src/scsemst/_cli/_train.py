@@ -15,7 +15,11 @@ from .._results import require_apart
 if TYPE_CHECKING:
     import argparse
 
+    from anndata import AnnData
+
+    from .._model import SemST
     from ..distributed import World
+    from ..training.run import Run
 
 # Options that tl.semst has under the same name
 SAME = (
@@ -73,6 +77,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     train.add_argument("--checkpoint-minutes", type=float, metavar="MINUTES")
     train.add_argument("--device", help="auto, cpu, cuda (default: auto)")
     train.add_argument("--key-added", metavar="KEY")
+    train.add_argument("--save-model", type=Path, metavar="FOLDER", help="keep the model, for tl.predict")
     train.set_defaults(run=run)
 
 
@@ -85,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.output.resolve().parent.is_dir():
         raise SystemExit(f"There is no folder {str(args.output.resolve().parent)!r} to write to.")
     _require_h5ad(args.input)
+    if args.save_model is not None:
+        _require_model_folder(args.save_model, args.integrate)
     from ..distributed import join
 
     logging.basicConfig(format="%(message)s")
@@ -115,6 +122,22 @@ def _require_h5ad(path: Path) -> None:
     )
 
 
+def _require_model_folder(path: Path, integrate: str | None) -> None:
+    """Raise unless a model can be made, and written there."""
+    from .._folders import as_folder, require_ours
+    from ..reuse.storage import MODEL
+
+    if integrate is not None:
+        raise SystemExit(
+            f"--integrate {integrate} corrects the spots at hand and has no rule for others: no model can be made of it. "
+            "Leave out --save-model or --integrate."
+        )
+    try:
+        require_ours(as_folder(path), MODEL)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"scsemst train: {error}") from error
+
+
 def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_step: int) -> None:
     from contextlib import nullcontext
 
@@ -137,6 +160,7 @@ def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_
             adata = open_slice(file, options)
             shared = partial(train_shared, world=world, parts_per_step=per_step)
             done = run(adata, args.n_domains if world.leads else None, options, train=shared)
+            model = _model(adata, done, options) if args.save_model and world.leads else None
         world.wait()  # no process reads any more
         if world.leads:
             write(adata, done, key)
@@ -144,7 +168,19 @@ def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_
             adata.uns[key]["processes"] = {"parts_per_step": per_step, **trained.held}
             with h5py.File(path, "r+") as file:
                 write_results(file, adata, key)
+            if model is not None:
+                model.save(args.save_model)
     done.remove_checkpoint()
+
+
+def _model(adata: AnnData, done: Run, options: dict[str, Any]) -> SemST:
+    """Return the model; it embeds the slice once more, on the processor."""
+    from .._checks import as_generator
+    from .._model import SemST
+    from ..reuse.parts import gather
+
+    read = {name: options[name] for name in ("layer", "neighbors_key", "batch_size")}
+    return SemST(gather(adata, done, **read, rng=as_generator(options["rng"])))
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:

@@ -166,3 +166,42 @@ def test_semantics_of_another_encoder_are_not_those_of_training():
             scsemst.tl.predict(other, model, key_added="p")
         with pytest.raises(ValueError, match=message.split(".*")[0]):
             scsemst.pl.modulation(other, show=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [
+        ("half", "the slices"),
+        ("spatialdata_attrs", "what SpatialData knows"),
+        ("region", "what SpatialData needs"),
+        ("source", r"adata.uns\['source'\], of type str"),
+    ],
+)
+def test_what_others_need_is_not_overwritten(first: AnnData, key: str, what: str):
+    adata = first.copy()
+    adata.obs["half"] = np.arange(adata.n_obs) % 2
+    adata.uns["spatialdata_attrs"] = {"region": "spots", "region_key": "region", "instance_key": "spot"}
+    adata.uns["source"] = "a study"
+    before = adata.obs.copy()
+    calls: list[Callable[[], object]] = [
+        lambda: scsemst.tl.semst(adata, batch_key="half", key_added=key, epochs=1, progress=False),
+        lambda: scsemst.SemST.from_adata(adata, batch_key="half", key_added=key, epochs=1, progress=False),
+    ]
+    if key != "half":
+        calls += [
+            lambda: scsemst.tl.domains(adata, 2, n_init=1, key_added=key),
+            lambda: scsemst.tl.leiden_domains(adata, key_added=key),
+            lambda: scsemst.tl.refine(adata, key_added=key),
+        ]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"key_added='{key}' would overwrite {what}.*Choose another key"):
+            call()
+    assert adata.obs.equals(before)
+
+
+def test_two_columns_of_one_name(first: AnnData):
+    adata = first.copy()
+    adata.obs["other"] = "a"
+    adata.obs.columns = [*adata.obs.columns[:-1], "semst"]
+    with pytest.raises(ValueError, match="several columns of the name 'semst'"):
+        scsemst.tl.refine(adata)

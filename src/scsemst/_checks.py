@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,9 @@ def features(adata: AnnData, key: str, *, fix: str) -> np.ndarray:
     """Return `adata.obsm[key]` as an array, or raise unless it holds finite numbers, spots × features."""
     x = require_key(adata, "obsm", key, fix=fix)
     x = x.toarray() if sparse.issparse(x) else np.asarray(x)
+    if x.dtype == object:  # numbers of several types side by side
+        with suppress(TypeError, ValueError):
+            x = x.astype(np.float64)
     name = f"adata.obsm[{key!r}]"
     if x.ndim != 2 or x.shape[1] == 0:
         raise ValueError(f"{name} must be spots × features, found shape {x.shape}. {fix}")
@@ -99,9 +103,19 @@ def features(adata: AnnData, key: str, *, fix: str) -> np.ndarray:
     return x
 
 
+def obs_column(adata: AnnData, key: str, *, fix: str) -> Any:
+    """Return `adata.obs[key]` in memory, or raise unless there is one such column."""
+    column = require_key(adata, "obs", key, fix=fix)
+    if column.ndim != 1:
+        raise ValueError(f"adata.obs has several columns of the name {key!r}. Rename all but one.")
+    if hasattr(adata.obs, "to_memory"):  # of anndata.experimental.read_lazy
+        return adata.obs[[key]].to_memory()[key]
+    return column
+
+
 def labels(adata: AnnData, key: str, *, fix: str) -> Any:
     """Return `adata.obs[key]`, or raise if it holds measurements instead of labels."""
-    column = require_key(adata, "obs", key, fix=fix)
+    column = obs_column(adata, key, fix=fix)
     if column.dtype.kind in "fc":
         raise TypeError(
             f"adata.obs[{key!r}] holds numbers of type {column.dtype}, not labels. Draw it with sc.pl.spatial, or turn "

@@ -76,6 +76,7 @@ def row_blocks(
     for i, (start, stop) in enumerate(bar):
         rows = slice(int(start), int(stop))
         block = x.blocks[i].compute() if lazy else x[rows]
+        block = block.astype(np.float32) if block.dtype == np.float16 else block  # which scipy cannot multiply
         block = canonical(sparse.csr_array(block)) if sparse.issparse(block) else np.asarray(block)
         require_finite(block, name=name)
         if nonnegative:

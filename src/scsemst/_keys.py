@@ -9,6 +9,8 @@ SPATIAL_CONNECTIVITIES = "spatial_connectivities"
 """`obsp`: squidpy's spatial graph."""
 TABLE = "table"
 """`tables` of a SpatialData object: the one that spatialdata-io's readers write."""
+SPATIALDATA = "spatialdata_attrs"
+"""`uns`: what SpatialData knows of a table of its own."""
 
 # pp.gene_semantics / pp.spot_semantics
 GENE_SEMANTICS = "X_gene_semantics"

@@ -11,7 +11,7 @@ import numpy as np
 from huggingface_hub import ModelHubMixin
 
 from ._checks import as_generator, require_new_key
-from ._results import require_apart
+from ._results import require_apart, require_unused
 from ._table import get_table
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class SemST(
         adata = get_table(adata, values.pop("table_key"), copy=False)
         require_new_key(key_added, name="key_added")
         require_apart(key_added, values["semantics_key"])
+        require_unused(adata, key_added, batch_key=values["batch_key"])
         if not isinstance(values["rng"], int | np.integer):
             values["rng"] = as_generator(values["rng"])
         before = as_generator(_copy.deepcopy(values["rng"]))

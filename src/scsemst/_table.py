@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._checks import available
+from ._checks import available, require_string
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,6 +52,7 @@ def _of_spatialdata(adata: SpatialData, table_key: str) -> AnnData:
             f"adata must be an AnnData or a SpatialData object, found {type(adata).__name__}. Read one with "
             "anndata.read_h5ad(path), or make one of a matrix of counts: anndata.AnnData(counts)."
         )
+    require_string(table_key, name="table_key")
     if table_key not in adata.tables:
         raise KeyError(
             f"table {table_key!r} not found in the SpatialData object (available: {available(adata.tables)}). "

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import anndata as ad
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import scanpy as sc
 import squidpy as sq
+from scipy import sparse
 
 import scsemst
 from scsemst._cli import main
@@ -32,6 +34,7 @@ def band(cortex: AnnData) -> AnnData:
     """A band of tissue, longer than wide, with neither graph nor semantics."""
     order = np.argsort(cortex.obsm["spatial"][:, 1], kind="stable")[:900]
     adata = cortex[np.sort(order), :800].copy()
+    adata.obs["half"] = np.repeat(["a", "b"], 450)
     sc.pp.filter_cells(adata, min_counts=1)
     for slot in (adata.obsp, adata.uns):
         for key in list(slot):
@@ -215,6 +218,9 @@ BAD = [
     (["--integrate", "harmony"], "Pass batch_key="),
     (["--integrate", "harmony", "--save-model", "model"], "no model can be made of it"),
     (["--save-model", os.devnull], "is a file. Pass the name of a folder"),
+    (["--epochs", "0"], "epochs must be at least 1"),
+    (["--seed", "-1"], "rng must be a whole number"),
+    (["--key-added", "half", "--batch-key", "half"], "key_added='half' would overwrite the slices"),
 ]
 
 
@@ -255,6 +261,41 @@ def test_files_that_cannot_be_read_or_written_are_found_before_training(tmp_path
             main(["train", str(tmp_path / name), str(tmp_path / "out.h5ad")])
     with pytest.raises(SystemExit, match="is a folder. Name the h5ad file"):
         main(["train", str(tmp_path / "table.csv"), str(tmp_path)])
+    with pytest.raises(SystemExit, match="is a folder. Only h5ad files"):
+        main(["train", str(tmp_path), str(tmp_path / "out.h5ad")])
+    with pytest.raises(SystemExit, match="no zarr store"):
+        main(["train", str(tmp_path / "table.csv"), str(tmp_path / "out.zarr")])
+
+
+def test_a_file_cut_short(folder: Path, tmp_path: Path):
+    content = (folder / "in.h5ad").read_bytes()
+    (tmp_path / "cut.h5ad").write_bytes(content[: len(content) // 2])
+    with pytest.raises(SystemExit, match=r"cut.h5ad' cannot be read: .*truncated.*again"):
+        main(["train", str(tmp_path / "cut.h5ad"), str(tmp_path / "out.h5ad")])
+
+
+def test_where_nothing_can_be_written(folder: Path):
+    with pytest.raises(SystemExit, match="scsemst train: .*/proc/"):
+        main(["train", str(folder / "in.h5ad"), "/proc/out.h5ad"])
+
+
+def test_too_few_spots_for_a_graph(band: AnnData, tmp_path: Path):
+    band[:5].write_h5ad(tmp_path / "few.h5ad")
+    with pytest.raises(SystemExit, match="5 spots are too few for six neighbours each.*squidpy"):
+        main(["train", str(tmp_path / "few.h5ad"), str(tmp_path / "out.h5ad")])
+
+
+@pytest.mark.parametrize("kind", ["sparse", "frame"])
+def test_semantics_of_any_storage(band: AnnData, folder: Path, kind: str):
+    adata = band.copy()
+    vectors = np.random.default_rng(0).normal(size=(adata.n_obs, 6)).astype(np.float32)
+    frame = pd.DataFrame(vectors, index=adata.obs_names, columns=list("abcdef"))
+    found = []
+    for value in (vectors, sparse.csr_matrix(vectors) if kind == "sparse" else frame):
+        adata.obsm["X_mine"] = value
+        adata.write_h5ad(folder / "mine.h5ad")
+        found.append(train(folder, "mine_out.h5ad", "--semantics-key", "X_mine", source="mine.h5ad"))
+    np.testing.assert_array_equal(found[0].obsm["X_semst"], found[1].obsm["X_semst"])
 
 
 @pytest.mark.parametrize(

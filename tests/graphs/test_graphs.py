@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,3 +73,20 @@ def test_distances_are_no_connectivities(cortex: AnnData):
     steps = np.abs(grid.obsm["spatial"][:, None] - grid.obsm["spatial"]).sum(axis=2)
     grid.obsp["spatial_connectivities"] = sparse.csr_matrix((steps == 1).astype(float))
     assert spatial_graph(grid).nnz == 2 * (4 * 8 + 5 * 7)  # neighbours one unit apart, with weights of one
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.uint64, object])
+def test_coordinates_of_any_type_of_number(adata: AnnData, kind: type):
+    """Differences of whole numbers without sign would wrap around, and the graph look like another slice's."""
+    adata.obsm["spatial"] = np.round(adata.obsm["spatial"]).astype(kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert spatial_graph(adata).nnz
+    adata.obsp["spatial_connectivities"] = adata.obsp["spatial_distances"]
+    with pytest.raises(ValueError, match="holds distances between spots"):
+        spatial_graph(adata)
+
+
+def test_coordinates_that_are_no_numbers_are_not_compared(adata: AnnData):
+    adata.obsm["spatial"] = np.full((adata.n_obs, 2), "left")
+    assert spatial_graph(adata).nnz

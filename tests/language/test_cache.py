@@ -183,6 +183,30 @@ def test_damaged_file(tmp_path: Path):
     assert cache.info().n_bytes == 0
 
 
+def test_another_database_is_cleared(tmp_path: Path):
+    cache = EmbeddingCache(tmp_path)
+    with closing(sqlite3.connect(cache.path)) as connection:
+        connection.execute("CREATE TABLE vectors (a)")
+    with pytest.raises(ValueError, match="no such column.*scsemst cache clear"):
+        cache.info()
+    cache.clear()
+    cache.write("encoder", ["a"], np.ones((1, 3)))
+    assert cache.info().n_vectors == {"encoder": 1}
+
+
+def test_a_cache_in_use_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    cache = EmbeddingCache(tmp_path)
+    cache.write("encoder", ["a"], np.ones((1, 3)))
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **{**options, "timeout": 0.1}))
+    with closing(connect(cache.path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(OSError, match="locked.*wait for the process"):
+            cache.clear()
+        other.rollback()
+    assert cache.info().n_vectors == {"encoder": 1}
+
+
 def test_damaged_schema_whose_error_is_no_text(tmp_path: Path):
     """sqlite3 quotes the schema in its message, and fails to decode it."""
     cache = EmbeddingCache(tmp_path)

@@ -20,11 +20,27 @@ from scsemst.language.encoders.cached import CachedEncoder
 from scsemst.language.encoders.endpoint import EndpointEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 KEY = "sk-never-show-this-key-1234567890"
 TEXTS = [f"{name}: marker number {i}" for i in range(8) for name in ("GFAP", "MBP", "SNAP25", "PVALB")]
+
+
+# Of answers that are no embeddings, such as those of an address that is not the API's
+BODIES: dict[str, Callable[[list[dict[str, Any]]], object]] = {
+    "page": lambda _: b"<html>Please log in</html>",
+    "no JSON": lambda _: b"{",
+    "empty": lambda _: b"",
+    "null": lambda _: None,
+    "list": lambda data: data,
+    "no list": lambda data: {"data": {"0": data[0]}},
+    "null vector": lambda data: {"data": [{**item, "embedding": None} for item in data]},
+    "base64": lambda data: {"data": [{**item, "embedding": "ILwJ"} for item in data]},
+    "half an index": lambda data: {"data": [{**data[0], "index": None}, *data[1:]]},
+    "no numbers": lambda data: {"data": [{**item, "embedding": []} for item in data]},
+    "nested": lambda data: {"data": [{**item, "embedding": [item["embedding"]]} for item in data]},
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -88,13 +104,16 @@ class Handler(BaseHTTPRequestHandler):
         elif trouble == "few":
             embeddings = embeddings[:-1]
         data = [{"object": "embedding", "index": i, "embedding": e} for i, e in enumerate(embeddings)]
+        if trouble in BODIES:
+            self.send(200, BODIES[trouble](data))
+            return
         usage = {"prompt_tokens": 1, "total_tokens": 1}
         with self.server.lock:
             self.server.answered.update(asked["input"])
         self.send(200, {"object": "list", "model": asked["model"], "data": data[::-1], "usage": usage})
 
-    def send(self, status: int, body: dict[str, Any]) -> None:
-        content = json.dumps(body).encode()
+    def send(self, status: int, body: object) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -240,6 +259,43 @@ def test_answers_that_do_not_fit(trouble: str, message: str, server: Server, tmp
     with pytest.raises(ValueError, match=message):
         CachedEncoder(encoder(server), cache).encode(TEXTS)
     assert cache.info().n_vectors == {}
+
+
+@pytest.mark.parametrize("trouble", BODIES)
+def test_answers_that_are_no_embeddings(trouble: str, server: Server):
+    server.always = trouble
+    with pytest.raises(ValueError, match=r"endpoint:http://127.0.0.1:\d+/v1/minilm (gave no valid answer|answered 4)"):
+        encoder(server).encode(TEXTS[:4])
+
+
+def test_one_bad_answer_does_not_cost_the_good_ones(server: Server, tmp_path: Path):
+    server.troubles = ["null vector"]
+    cache = EmbeddingCache(tmp_path)
+    with pytest.raises(ValueError, match="gave no valid answer"):
+        CachedEncoder(encoder(server, max_concurrency=4), cache).encode(TEXTS[:16])
+    assert list(cache.info().n_vectors.values()) == [12]
+
+
+def test_servers_that_do_not_count(server: Server, vectors: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch):
+    server.always = "no index"
+    monkeypatch.setitem(BODIES, "no index", lambda data: {"data": [{**item, "index": None} for item in data]})
+    np.testing.assert_array_equal(encoder(server).encode(TEXTS[:4])[1], vectors[TEXTS[1]])
+
+
+def test_options_that_make_no_sense():
+    address = "http://127.0.0.1:1/v1"
+    for bad, error in (
+        ({"timeout": "a"}, TypeError),
+        ({"timeout": -1}, ValueError),
+        ({"api_key_env": None}, TypeError),
+    ):
+        with pytest.raises(error, match=next(iter(bad))):
+            EndpointEncoder("minilm", base_url=address, **bad)
+    with pytest.raises(TypeError, match="base_url must be a string"):
+        EndpointEncoder("minilm", base_url=5)
+    for bad in ({"pooling": "last"}, {"max_length": 4}, {"dtype": "float16"}, {"revision": "main"}):
+        with pytest.raises(TypeError, match=rf"{next(iter(bad))}= would change nothing"):
+            get_encoder("minilm", base_url=address, **bad)
 
 
 def test_model_changed_behind_its_name(server: Server, vectors: dict[str, np.ndarray], tmp_path: Path):

@@ -143,3 +143,21 @@ def test_a_model_reads_no_more_than_it_can(minilm: Path):
     for wrong, error in ((0, ValueError), (-1, ValueError), ("8", TypeError)):
         with pytest.raises(error, match="max_length"):
             get_encoder(minilm, max_length=wrong, cache=False)
+
+
+def test_devices_that_are_not_there(minilm: Path):
+    for device in ("banana", "cuda:99"):
+        with pytest.raises(ValueError, match=rf"device='{device}' is not available here \(available: 'auto', 'cpu'"):
+            get_encoder(minilm, device=device, cache=False).encode(["GFAP"])
+
+
+def test_a_length_that_leaves_nothing(minilm: Path):
+    for length in (1, 2):
+        with pytest.raises(ValueError, match=f"max_length={length} leaves no token of a text.* adds 2 of its own"):
+            get_encoder(minilm, max_length=length, cache=False).encode(["GFAP"])
+    assert get_encoder(minilm, max_length=3, cache=False).encode(["GFAP", "MBP"]).shape == (2, 384)
+
+
+def test_a_revision_of_a_folder(minilm: Path):
+    with pytest.raises(ValueError, match="revision='main' is of the hub"):
+        get_encoder(minilm, revision="main")

@@ -114,6 +114,25 @@ def test_bad_tables(frame: pd.DataFrame, tmp_path: Path):
         gene_vectors(NAMES, model=frame, pooling="last")
 
 
+def test_frames_of_any_make(frame: pd.DataFrame):
+    nullable = frame.astype("Float32")
+    np.testing.assert_allclose(read_table(nullable).vectors, frame.to_numpy(), rtol=1e-6)
+    nullable.iloc[0, 0] = pd.NA
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        read_table(nullable)
+    with pytest.raises(ValueError, match="columns that are not numbers"):
+        read_table(frame.astype(complex))
+    named = frame.rename_axis("gene").reset_index()
+    assert read_table(named[named["gene"] != SYMBOLS[0]]).names == SYMBOLS[1:], "rows were chosen, numbers kept"
+
+
+def test_genes_listed_twice_are_told(frame: pd.DataFrame):
+    twice = pd.concat([frame, frame.iloc[:1]])
+    with pytest.warns(UserWarning, match=f"several vectors for 1 genes \\({SYMBOLS[0]}\\): none of them is used"):
+        found = gene_vectors(SYMBOLS, model=twice, organism="human")
+    assert found.matched.tolist() == [False, *[True] * (len(SYMBOLS) - 1)]
+
+
 def test_csv_files_lose_no_gene(frame: pd.DataFrame, tmp_path: Path):
     frame.to_csv(tmp_path / "bare.csv", header=False)
     with pytest.raises(ValueError, match=r"bare\.csv has no header: its first line, 'GFAP', would be lost"):

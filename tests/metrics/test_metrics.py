@@ -123,3 +123,11 @@ def test_errors():
         metrics.spatial_asw([1, 1, 1], np.eye(3))
     with pytest.raises(ValueError, match="n_neighbors must be between 1 and 3"):
         metrics.knn_purity(np.eye(4), [0, 0, 1, 1])
+
+
+def test_a_probe_needs_several_places():
+    z, labels = np.random.default_rng(0).normal(size=(60, 3)), np.repeat(["a", "b"], 30)
+    with pytest.raises(ValueError, match="coords has 2 different places, too few for n_folds=5"):
+        metrics.spatial_probe(z, labels, np.repeat([[0.0, 0.0], [1.0, 1.0]], 30, axis=0), n_blocks=10)
+    with pytest.raises(TypeError, match="threshold must be a number, found 'a'"):
+        metrics.pas(labels, z[:, :2], threshold="a")

@@ -242,3 +242,105 @@ def test_ends_of_file_names(labelled: AnnData, tmp_path: Path):
     part, _ = plt.figure().subfigures(1, 2)
     scsemst.pl.domains(labelled, ax=part.subplots(), show=False, save=str(tmp_path / "part.png"))
     assert (tmp_path / "part.png").exists()
+
+
+@pytest.fixture
+def pair(labelled: AnnData) -> AnnData:
+    """Two slices, with an image each."""
+    both = ad.concat({"a": labelled, "b": labelled[:1000]}, label="slice", index_unique="-")
+    factors = {"tissue_hires_scalef": 0.05, "spot_diameter_fullres": 90}
+    both.uns["spatial"] = {
+        name: {"images": {"hires": np.full((600, 600, 3), shade)}, "scalefactors": factors}
+        for name, shade in (("a", 0.9), ("b", 0.5))
+    }
+    return both
+
+
+def test_titles_follow_the_order_of_drawing(pair: AnnData):
+    keys = ["semst", "ground_truth"]
+    for first in (True, False):
+        axes = scsemst.pl.domains(pair, keys, library_key="slice", library_first=first, show=False)
+        for ax in axes:
+            library, key = ax.get_title().split(": ")
+            assert float(ax.images[0].get_array()[0, 0, 0]) == {"a": 0.9, "b": 0.5}[library]
+            assert set(pair.obs[key].cat.categories) <= set(legend(ax))
+
+
+def test_some_of_the_slices(pair: AnnData):
+    ax = scsemst.pl.domains(pair, library_key="slice", library_id="b", show=False)
+    assert ax.get_title() == "b: semst"
+    assert float(ax.images[0].get_array()[0, 0, 0]) == 0.5
+    axes = scsemst.pl.domains(pair, library_key="slice", library_id=["b", "a"], show=False)
+    assert [ax.get_title() for ax in axes] == ["b: semst", "a: semst"]
+    alone = pair[pair.obs["slice"] == "b"].copy()
+    assert not scsemst.pl.domains(alone, show=False).images, "which of two images is meant, nobody said"
+    assert float(scsemst.pl.domains(alone, library_id="b", show=False).images[0].get_array()[0, 0, 0]) == 0.5
+    with pytest.raises(ValueError, match=r"'c' not found in adata.obs\['slice'\] \(available: 'a', 'b'\)"):
+        scsemst.pl.domains(pair, library_key="slice", library_id="c", show=False)
+    with pytest.raises(ValueError, match=r"'c' not found in adata.uns\['spatial'\] \(available: 'a', 'b'\)"):
+        scsemst.pl.domains(pair, library_id="c", show=False)
+    for name in ("color", "fig"):
+        with pytest.raises(TypeError, match=f"takes no {name}=. Pass key="):
+            scsemst.pl.domains(pair, show=False, **{name: "semst"})
+
+
+def test_palettes_of_others(labelled: AnnData):
+    n = labelled.obs["semst"].nunique()
+    rgb = [(i / 10, 0.2, 0.3) for i in range(n)]
+    for stored in (rgb, np.array(rgb), [to_hex(color) for color in rgb]):
+        labelled.uns["semst_colors"] = stored
+        scsemst.pl.domains(labelled, show=False)
+        assert labelled.uns["semst_colors"] == [to_hex(color) for color in rgb]
+    labelled.uns["semst_colors"] = ["grey80", *["red"] * (n - 1)]  # a colour in R
+    with pytest.warns(UserWarning, match=r"uns\['semst_colors'\] has what is no colour \('grey80'\)"):
+        ax = scsemst.pl.domains(labelled, show=False)
+    assert len(set(drawn_colors(ax))) == n + 1
+    cycler = plt.cycler(color=["#ff0000", "#00ff00"])
+    scsemst.pl.domains(labelled, palette=cycler, show=False)
+    assert labelled.uns["semst_colors"][:3] == ["#ff0000", "#00ff00", "#ff0000"]
+
+
+@pytest.mark.parametrize("kind", [int, bool, "Int64"])
+def test_palettes_name_labels_of_any_type(labelled: AnnData, kind: object):
+    labelled.obs["half"] = pd.array(np.arange(labelled.n_obs) % 2, dtype=kind)
+    for palette in ({0: "#ff0000", 1: "#0000ff"}, {"0": "#ff0000", "1": "#0000ff"}):
+        given = {bool(int(label)): color for label, color in palette.items()} if kind is bool else palette
+        scsemst.pl.domains(labelled, "half", palette=given, show=False)
+        assert labelled.uns["half_colors"] == ["#ff0000", "#0000ff"]
+    with pytest.raises(ValueError, match=r"palette has no colour for .* \(available: 'x'\)"):
+        scsemst.pl.domains(labelled, "half", palette={"x": "red"}, show=False)
+
+
+def test_where_figures_go(labelled: AnnData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for save in ("./x.png", "~/y.png", "figs/"):
+        scsemst.pl.domains(labelled, show=False, save=save)
+    kind = sc.settings.file_format_figs
+    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert found == [f"figs/domains.{kind}", "home/y.png", "x.png"]
+
+
+@pytest.mark.parametrize("entry", [True, np.zeros(2), {"a": {"images": None, "scalefactors": None}}])
+def test_what_is_no_image_is_not_drawn(labelled: AnnData, entry: object):
+    labelled.uns["spatial"] = entry
+    assert not scsemst.pl.domains(labelled, show=False).images
+
+
+def test_nothing_to_draw(labelled: AnnData):
+    labelled.obs["none"] = pd.Categorical([None] * labelled.n_obs, categories=["a"])
+    with pytest.raises(ValueError, match="nothing to draw"):
+        scsemst.pl.domains(labelled, library_key="none", show=False)
+    for keys in (("none", "semst"), ("semst", "none")):
+        with pytest.raises(ValueError, match=r"obs\['none'\] is NaN for every spot"):
+            scsemst.pl.abundance(labelled, keys[0], key=keys[1], show=False)
+    with pytest.raises(TypeError, match="ax must be axes of matplotlib, or a list of them, found Figure"):
+        scsemst.pl.domains(labelled, ax=plt.figure(), show=False)
+
+
+def test_coordinates_of_mixed_types(labelled: AnnData):
+    labelled.obsm["spatial"] = labelled.obsm["spatial"].astype(object)
+    assert scsemst.pl.domains(labelled, show=False).get_title() == "semst"
+    labelled.obsm["spatial"][0, 0] = "left"
+    with pytest.raises(TypeError, match="not numbers"):
+        scsemst.pl.domains(labelled, show=False)

@@ -140,3 +140,27 @@ def test_semantics_of_few_dimensions(adata: AnnData, d: int):
             scsemst.pl.semantics(adata, TRUTH, use_rep="few", show=False)
     else:
         assert scsemst.pl.semantics(adata, TRUTH, use_rep="few", show=False).collections
+
+
+def test_losses_in_one_order_after_a_file(adata: AnnData):
+    """Stores sort the names of losses."""
+    history = {
+        name: np.array([2.0, 1.0]) for name in ("redundancy", "reconstruction", "other", "neighbor", "loss", "epoch")
+    }
+    adata.uns["semst"] = {"history": history, "stopped_epoch": 2}
+    titles = [ax.get_title() for ax in scsemst.pl.training(adata, show=False)]
+    assert titles == ["loss", "reconstruction", "neighbor", "redundancy", "other"]
+
+
+def test_domain_genes_of_unlucky_names(adata: AnnData):
+    few = adata[:300, :50].copy()
+    few.obs[few.var_names[0]] = few.obs["ground_truth"]
+    few.obs_names.name = "ground_truth"
+    for key in ("ground_truth", few.var_names[0]):
+        axes = scsemst.pl.domain_genes(few, key, n_genes=1, show=False)
+        assert len(axes["mainplot_ax"].get_yticklabels()) == few.obs["ground_truth"].nunique()
+    with pytest.raises(TypeError, match="takes no return_fig="):
+        scsemst.pl.domain_genes(few, "ground_truth", return_fig=True, show=False)
+    few.var_names = [few.var_names[i // 2] for i in range(few.n_vars)]
+    with pytest.raises(ValueError, match="var_names_make_unique"):
+        scsemst.pl.domain_genes(few, "ground_truth", show=False)

@@ -213,3 +213,29 @@ def test_averages_that_leave_nothing(embedded: AnnData):
     adata.obsp["spatial_connectivities"] = sparse.csr_matrix([[0.0, 1], [1, 0]])  # each has the mean of both
     with pytest.raises(ValueError, match=r"X_gene_semantics.*same for every spot.*gene_semantics"):
         scsemst.tl.modulate(adata, "X_pca", semantic_hops=1, progress=False)
+
+
+def test_some_of_the_spots_are_explained_and_drawn(cortex: AnnData):
+    adata = cortex[cortex.obsm["spatial"][:, 1] < np.median(cortex.obsm["spatial"][:, 1])].copy()
+    scsemst.pp.gene_semantics(adata)
+    scsemst.tl.semst(adata, 3, epochs=2, store_modulation=True, progress=False)
+    scsemst.tl.semantic_drivers(adata, n_genes=20)
+    some = adata[adata.obs["semst"] != "2"].copy()  # of other depth: the median of totals is another
+    with pytest.warns(UserWarning, match=rf"adata has {some.n_obs} of the {adata.n_obs} spots of the run 'semst'"):
+        scsemst.tl.semantic_drivers(some, n_genes=20)
+    assert some.uns["semantic_drivers"]["domain"].nunique() == 2
+    alpha = some.obsm.pop("semst_alpha")
+    with pytest.warns(UserWarning, match="α and β are not those of the run.*store_modulation=True"):
+        scsemst.pl.modulation(some, show=False)
+    some.obsm["semst_alpha"] = alpha  # as stored, with β: nothing is computed
+    scsemst.pl.modulation(some, show=False)
+
+
+def test_half_precision_counts(modulated: AnnData):
+    adata = modulated.copy()
+    adata.X = adata.X.toarray().astype(np.float16)
+    adata.obs["layer"] = adata.obs["ground_truth"]
+    scsemst.tl.semantic_drivers(adata, "layer", modulation_key=OUT, n_genes=5)
+    expected = scsemst.tl.semantic_drivers(modulated, "ground_truth", modulation_key=OUT, n_genes=5, copy=True)
+    assert list(adata.uns["semantic_drivers"]["gene"]) == list(expected.uns["semantic_drivers"]["gene"])
+    assert scsemst.pl.domain_genes(adata, "layer", n_genes=1, show=False)

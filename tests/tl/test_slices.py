@@ -278,3 +278,13 @@ def test_genes_of_one_slice_only_are_left_out(pair: AnnData):
         whole = read_expression(adata, layer=None, n_top_genes=700, likelihood=counts)
         found = np.ones((slices.n, whole.genes.size), dtype=bool)
         assert variable_genes(whole, 50, adata.var_names, found, slices).size == 50
+
+
+def test_harmony_of_few_spots(pair: AnnData):
+    few = pair[np.r_[:4, -4:0]].copy()
+    for key in list(few.obsp):
+        dense = few.obsp[key].toarray()
+        dense[0, 1] = dense[-1, -2] = 1
+        few.obsp[key] = sparse.csr_matrix(dense)
+    scsemst.tl.semst(few, batch_key="slice", integrate="harmony", semantics_key=None, epochs=1, progress=False)
+    assert np.isfinite(few.obsm["X_semst"]).all()

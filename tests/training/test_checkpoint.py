@@ -188,7 +188,7 @@ def test_a_checkpoint_of_another_run_is_refused(corner: AnnData, stopped: Path, 
     assert (stopped / "checkpoint.json").exists()
 
 
-@pytest.mark.parametrize("damage", ["weights", "no weights", "JSON", "position", "foreign", "file"])
+@pytest.mark.parametrize("damage", ["weights", "no weights", "JSON", "position", "steps", "epochs", "foreign", "file"])
 def test_damage_is_named(corner: AnnData, stopped: Path, tmp_path: Path, damage: str):
     import shutil
 
@@ -205,6 +205,9 @@ def test_damage_is_named(corner: AnnData, stopped: Path, tmp_path: Path, damage:
     elif damage == "position":
         del info["position"]["history"]["terms"]
         info["position"]["history"]["colour"] = 3
+        path.write_text(json.dumps(info))
+    elif damage in ("steps", "epochs"):
+        info["position"] |= {"steps": 3} if damage == "steps" else {"history": {"terms": {}, "stopped_epoch": 2}}
         path.write_text(json.dumps(info))
     elif damage == "foreign":
         path.write_text("{}")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _keys
-from .._checks import require_new_key
-from .._results import require_apart
+from .._checks import as_generator, require_new_key
+from .._results import require_apart, require_unused
 
 if TYPE_CHECKING:
     import argparse
@@ -83,8 +83,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and write the output."""
+    if args.input.is_dir():
+        raise SystemExit(
+            f"{str(args.input)!r} is a folder. Only h5ad files can be read: anndata.read_zarr(path).write_h5ad(other)."
+        )
     if not args.input.is_file():
         raise SystemExit(f"There is no file {str(args.input)!r}.")
+    if args.output.suffix == ".zarr":
+        raise SystemExit(f"{str(args.output)!r}: an h5ad file is written, no zarr store. Give it another name.")
     if args.output.is_dir():
         raise SystemExit(f"{str(args.output)!r} is a folder. Name the h5ad file to write.")
     if not args.output.resolve().parent.is_dir():
@@ -102,8 +108,10 @@ def run(args: argparse.Namespace) -> int:
             if per_step < world.size:
                 raise ValueError(f"--parts-per-step must be at least {world.size}, one per process, found {per_step}.")
             _train(args, options, world, per_step)
-    except (KeyError, ValueError, TypeError) as error:  # the messages say what to do
+    except (KeyError, ValueError, TypeError, FloatingPointError) as error:  # the messages say what to do
         raise SystemExit(f"scsemst train: {error.args[0] if error.args else error}") from error
+    except OSError as error:  # a folder that may not be written to, a full disk
+        raise SystemExit(f"scsemst train: {error}") from error
     except KeyboardInterrupt as error:  # says how to go on
         raise SystemExit(f"scsemst train: {error or 'interrupted'}") from None
     return 0
@@ -113,10 +121,13 @@ def _require_h5ad(path: Path) -> None:
     """Raise unless a file is of the kind that AnnData writes."""
     import h5py
 
-    if h5py.is_hdf5(path):
+    try:
         with h5py.File(path) as file:
             if {"obs", "var"} <= set(file):
                 return
+    except OSError as error:
+        if h5py.is_hdf5(path):
+            raise SystemExit(f"{str(path)!r} cannot be read: {error}. Write or copy it again.") from error
     raise SystemExit(
         f"{str(path)!r} is no h5ad file. Read it with scanpy or squidpy, and write it with adata.write_h5ad(path)."
     )
@@ -145,9 +156,11 @@ def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_
 
     from ..distributed import open_slice, prepare, train_shared, working_file
     from ..distributed.output import write_results
-    from ..training.run import run, write
+    from ..training.run import check_options, run, write
 
     key = options.pop("key_added")
+    check_options(options)
+    as_generator(options["rng"])
     require_new_key(key, name="--key-added")
     require_apart(key, options["semantics_key"])
     options["device"] = str(world.device)
@@ -158,6 +171,7 @@ def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_
         path = Path(world.share({"path": str(path and path.resolve())})[0]["path"])
         with h5py.File(path) as file:
             adata = open_slice(file, options)
+            require_unused(adata, key, batch_key=options["batch_key"])
             shared = partial(train_shared, world=world, parts_per_step=per_step)
             done = run(adata, args.n_domains if world.leads else None, options, train=shared)
             model = _model(adata, done, options) if args.save_model and world.leads else None
@@ -175,7 +189,6 @@ def _train(args: argparse.Namespace, options: dict[str, Any], world: World, per_
 
 def _model(adata: AnnData, done: Run, options: dict[str, Any]) -> SemST:
     """Return the model; it embeds the slice once more, on the processor."""
-    from .._checks import as_generator
     from .._model import SemST
     from ..reuse.parts import gather
 
@@ -195,4 +208,9 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _number_or_auto(text: str) -> int | str:
-    return text if text == "auto" else int(text)
+    import argparse
+
+    try:
+        return text if text == "auto" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number nor auto") from None

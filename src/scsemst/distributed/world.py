@@ -99,7 +99,7 @@ def join(device: str) -> Iterator[World]:
     device
         As in :func:`scsemst.tl.semst`.
     """
-    from scsemst.training import resolve_device
+    from scsemst._device import resolve_device
 
     found = resolve_device(device)
     size = int(os.environ.get("WORLD_SIZE", 1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from .._threads import keep_torch_threads
+
 __all__ = ["feature_graph"]
 
 # Up to here an exact search is faster than building an index.
@@ -40,7 +42,8 @@ def feature_graph(z: np.ndarray, n_neighbors: int = 15, *, random_state: int = 0
         from pynndescent import NNDescent
 
         # One thread: with more, the order of updates and with it the result changes from run to run.
-        index = NNDescent(z, n_neighbors=k + 1, random_state=random_state, n_jobs=1)
+        with keep_torch_threads():
+            index = NNDescent(z, n_neighbors=k + 1, random_state=random_state, n_jobs=1)
         neighbors = index.neighbor_graph[0]
         rows = np.repeat(np.arange(n), k + 1)
         graph = sparse.csr_matrix((np.ones(rows.size), (rows, neighbors.ravel())), shape=(n, n))

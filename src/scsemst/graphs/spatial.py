@@ -50,7 +50,8 @@ def spatial_graph(adata: AnnData, key: str = _keys.SPATIAL_CONNECTIVITIES) -> sp
         If it joins spots that are as far from each other as any: the graph of another slice, or of another order of
         spots.
     """
-    graph = sparse.csr_matrix(require_key(adata, "obsp", key, fix=_FIX), dtype=np.float32)
+    stored = require_key(adata, "obsp", key, fix=_FIX)
+    graph = sparse.csr_matrix(stored.compute() if hasattr(stored, "dask") else stored, dtype=np.float32)
     name = f"adata.obsp[{key!r}]"
     if not np.isfinite(graph.data).all() or (graph.nnz and graph.data.min() < 0):
         raise ValueError(f"{name} has negative, NaN or infinite weights: it is not a graph of connectivities. {_FIX}")
@@ -60,10 +61,21 @@ def spatial_graph(adata: AnnData, key: str = _keys.SPATIAL_CONNECTIVITIES) -> sp
     graph.sort_indices()
     if graph.nnz == 0:
         raise ValueError(f"{name} has no edges between different spots. {_FIX}")
-    coords = adata.obsm.get(_keys.SPATIAL)
-    if isinstance(coords, np.ndarray) and coords.ndim == 2:
+    coords = _coordinates(adata)
+    if coords is not None:
         _compare(graph, coords, name)
     return graph
+
+
+def _coordinates(adata: AnnData) -> np.ndarray | None:
+    """Return the coordinates in double precision, of whatever type they are; nothing without such numbers."""
+    coords = adata.obsm.get(_keys.SPATIAL)
+    if not isinstance(coords, np.ndarray) or coords.ndim != 2:
+        return None
+    try:  # whole numbers without sign would have no differences below zero
+        return coords.astype(np.float64)
+    except (TypeError, ValueError):
+        return None
 
 
 def _compare(graph: sparse.csr_matrix, coords: np.ndarray, name: str) -> None:

@@ -22,6 +22,11 @@ FILE_NAME = "embeddings.sqlite"
 MAX_BYTES = 4 * 1024**3
 # The last where the file is damaged and the message about it is no text
 _ERRORS = (sqlite3.Error, UnicodeDecodeError)
+# The low byte says what kind of trouble it is
+_NOT_NOW = {
+    getattr(sqlite3, f"SQLITE_{name}")
+    for name in ("BUSY", "LOCKED", "READONLY", "FULL", "IOERR", "CANTOPEN", "PERM", "NOMEM", "INTERRUPT")
+}
 _CHUNK = 900  # SQLite builds before 3.32 take at most 999 parameters
 _DAY = 86_400
 
@@ -144,7 +149,10 @@ class EmbeddingCache:
                     connection.execute("DELETE FROM vectors")
                     connection.execute("DELETE FROM encoders")
                 connection.execute("VACUUM")
-        except sqlite3.OperationalError as error:  # locked, read-only or full, but sound
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _NOT_NOW:  # no cache of this package, or not any more
+                self.path.unlink()
+                return
             raise OSError(
                 f"{str(self.path)!r} could not be cleared ({error}). Make the file and its folder writable, or wait for the "
                 "process that is using it."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -89,6 +90,12 @@ def read_table(model: pd.DataFrame | Mapping | str | Path, *, allow_pickle: bool
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     if not np.isfinite(vectors).all():
         raise ValueError(f"{source} has NaN or infinite values, in single precision. Remove those genes first.")
+    if repeated := pd.Index(names)[pd.Index(names).duplicated()].unique().tolist():
+        warnings.warn(
+            f"{source} has several vectors for {len(repeated)} genes ({', '.join(repeated[:5])}): none of them is used. Leave "
+            "one for each.",
+            stacklevel=3,
+        )
     digest = hashlib.sha256("\n".join(names).encode())
     digest.update(vectors.tobytes())
     return VectorTable(names, vectors, digest.hexdigest()[:16])
@@ -168,8 +175,9 @@ def _read_npz(path: Path) -> object:
 
 
 def _from_frame(table: pd.DataFrame, source: str) -> tuple[list[str], np.ndarray]:
-    if isinstance(table.index, pd.RangeIndex) and table.shape[1]:
-        names = [column for column, dtype in table.dtypes.items() if not _is_number(dtype)]
+    names = [column for column, dtype in table.dtypes.items() if not _is_number(dtype)]
+    numbered = isinstance(table.index, pd.RangeIndex) or (names and pd.api.types.is_integer_dtype(table.index))
+    if numbered and table.shape[1]:
         if not names:
             raise ValueError(f"{source} has no column of gene names, only numbers.")
         if len(names) == 1:  # beside it, the running number that pandas has written
@@ -180,11 +188,14 @@ def _from_frame(table: pd.DataFrame, source: str) -> tuple[list[str], np.ndarray
     text = [str(column) for column, dtype in table.dtypes.items() if not _is_number(dtype)]
     if text:
         raise ValueError(f"{source} has columns that are not numbers: {', '.join(text[:5])}. Drop them first.")
-    return [str(name) for name in table.index], table.to_numpy()
+    values = table.to_numpy()
+    if values.dtype == object:  # columns of pandas' own types, with pandas' own missing value
+        values = table.to_numpy(dtype=np.float64, na_value=np.nan)
+    return [str(name) for name in table.index], values
 
 
 def _is_number(dtype: object) -> bool:
-    return pd.api.types.is_numeric_dtype(dtype)
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype)
 
 
 def _from_mapping(table: Mapping, source: str) -> tuple[list[str], np.ndarray]:

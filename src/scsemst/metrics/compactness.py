@@ -90,6 +90,8 @@ def pas(labels: ArrayLike, coords: ArrayLike, *, n_neighbors: int = 10, threshol
     from scipy.spatial import KDTree
 
     codes, coords = labelled(labels, rows=coords)
+    if not isinstance(threshold, (int, float, np.number)):
+        raise TypeError(f"threshold must be a number, found {threshold!r} of type {type(threshold).__name__}.")
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must be between 0 and 1, found {threshold}: it is a share of the neighbours.")
     n_neighbors = require_integer(n_neighbors, name="n_neighbors", minimum=1, maximum=len(codes) - 1)

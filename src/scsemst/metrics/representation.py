@@ -131,6 +131,11 @@ def spatial_probe(
     n_blocks = require_integer(n_blocks, name="n_blocks", minimum=n_folds, maximum=len(codes))
 
     blocks = KMeans(n_blocks, n_init=5, random_state=int(generator.integers(2**31))).fit_predict(places)
+    if (n_found := len(np.unique(blocks))) < n_folds:
+        raise ValueError(
+            f"coords has {n_found} different places, too few for n_folds={n_folds}: nothing is far from where the probe is "
+            "trained. Pass the coordinates of the spots."
+        )
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(generator.integers(2**31)))
     predicted = np.empty_like(codes)
     for train, test in folds.split(x, codes, blocks):

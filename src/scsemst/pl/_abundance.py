@@ -74,19 +74,22 @@ def abundance(
     >>> [label.get_text() for label in ax.get_xticklabels()]
     ['left', 'right']
     """
-    from ._figure import finish, grid
+    from ._figure import finish, grid, panels
     from ._labels import categories
     from ._palette import keep, resolve
 
     adata = get_table(adata, table_key)
     labels, samples = categories(adata, key), categories(adata, sample_key, fix="Pass the key of the samples in obs.")
+    for name, found in ((key, labels), (sample_key, samples)):
+        if found.isna().all():
+            raise ValueError(f"adata.obs[{name!r}] is NaN for every spot: there is nothing to count.")
     colors = resolve(adata, key, labels, palette)
     counts = pd.crosstab(samples, labels, dropna=False).reindex(columns=labels.categories, fill_value=0)
     counts = counts.loc[counts.index.notna()]
     if normalize:
         counts = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
 
-    panel = ax if ax is not None else grid(1, size=(2.2 + 0.5 * len(counts), 4))[1][0]
+    panel = (panels(ax, 1) or grid(1, size=(2.2 + 0.5 * len(counts), 4))[1])[0]
     counts.plot.bar(stacked=True, color=colors, width=0.85, ax=panel, rot=90 if len(counts) > 6 else 0)
     panel.set(xlabel=sample_key, ylabel=("share" if normalize else "number") + " of spots")
     panel.spines[["top", "right"]].set_visible(False)

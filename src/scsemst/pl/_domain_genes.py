@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _keys
-from .._checks import expression, require_in, require_integer, require_nonnegative
+from .._checks import expression, require_in, require_integer, require_names, require_nonnegative
 from .._chunks import whole
 from .._table import get_table
+from .._threads import keep_torch_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,10 +86,13 @@ def domain_genes(
     import pandas as pd
     import scanpy as sc
 
-    from ._figure import finish
+    from ._figure import finish, panels
     from ._labels import categories
 
     adata = get_table(adata, table_key)
+    if "return_fig" in kwargs:
+        raise TypeError("domain_genes returns axes and takes no return_fig=. Use scanpy.pl.rank_genes_groups_dotplot.")
+    given = panels(ax, 1)
     require_in(method, ("logreg", "t-test", "t-test_overestim_var", "wilcoxon"), name="method")
     # Names, not truth values: scanpy would take a domain `False` for none
     labels = pd.Series(categories(adata, key).rename_categories(str), index=adata.obs_names)
@@ -99,14 +103,18 @@ def domain_genes(
     several = labels.isin(sizes.index[sizes > 1]).to_numpy()
     if (sizes > 1).sum() < 2:
         raise ValueError(f"adata.obs[{key!r}] has fewer than two domains of at least two spots: no markers to find.")
-    kept = ad.AnnData(x[several], obs=pd.DataFrame({key: labels[several].cat.remove_unused_categories()}))
-    kept.var_names = adata.var_names
+    kept = ad.AnnData(x[several], var=pd.DataFrame(index=adata.var_names.rename(None)))
+    require_names(kept)
+    while key in kept.var_names:  # scanpy would not know which of the two is meant
+        key = f"{key} "
+    kept.obs[key] = labels[several].cat.remove_unused_categories().to_numpy()
     if np.array_equal(kept.X.data, np.rint(kept.X.data)):
         require_nonnegative(kept.X, name=name)
         sc.pp.normalize_total(kept, target_sum=1e4)
         sc.pp.log1p(kept)
-    sc.tl.rank_genes_groups(kept, key, method=method, use_raw=False, n_genes=n_genes)
+    with keep_torch_threads():
+        sc.tl.rank_genes_groups(kept, key, method=method, use_raw=False, n_genes=n_genes)
     options = {"standard_scale": "var", "dendrogram": False, **kwargs}
-    axes = sc.pl.rank_genes_groups_dotplot(kept, n_genes=n_genes, ax=ax, show=False, **options)
+    axes = sc.pl.rank_genes_groups_dotplot(kept, n_genes=n_genes, ax=given and given[0], show=False, **options)
     finish(axes["mainplot_ax"], "domain_genes", show=show, save=save, given=ax is not None)
     return axes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import _keys
+from .._checks import available
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def domains(
     key: str | Sequence[str] = _keys.SEMST,
     *,
     library_key: str | None = None,
+    library_id: str | Sequence[str] | None = None,
     spatial_key: str = _keys.SPATIAL,
     title: str | Sequence[str] | None = None,
     palette: str | Sequence[Any] | Mapping[str, Any] | None = None,
@@ -50,6 +52,9 @@ def domains(
         with.
     library_key
         Key in `obs` of the slice, to draw each slice in its own axes.
+    library_id
+        Slices to draw, all of them if `None`; without `library_key` the image in `uns[spatial_key]` to draw over, needed
+        only if there are several.
     spatial_key
         Key in `obsm` of the coordinates, and in `uns` of images.
     title
@@ -71,7 +76,7 @@ def domains(
         As in scanpy: save to `scanpy.settings.figdir`, `True` under the default name, a string as the name's end. A
         path with a folder is taken as it is.
     **kwargs
-        Passed on to :func:`squidpy.pl.spatial_scatter`.
+        Passed on to :func:`squidpy.pl.spatial_scatter`; its `color` is `key` here, its `fig` that of `ax`.
 
     Returns
     -------
@@ -81,6 +86,8 @@ def domains(
     ------
     KeyError
         If labels or coordinates are missing; says which call writes them.
+    ValueError
+        If there is no such slice or image.
 
     Examples
     --------
@@ -98,6 +105,8 @@ def domains(
     from ._tissue import coordinates, rasterize
 
     adata = get_table(adata, table_key)
+    if taken := {"color", "fig"} & kwargs.keys():
+        raise TypeError(f"domains takes no {', '.join(sorted(taken))}=. Pass key= for labels, ax= to draw in a figure.")
     if not isinstance(key, str) and not hasattr(key, "__iter__"):
         raise TypeError(f"key must be a string or several, found {key!r}.")
     keys = [key] if isinstance(key, str) else list(key)
@@ -112,13 +121,18 @@ def domains(
             colors[name] = matched(labels[name], labels[keys[0]], colors[keys[0]])
 
     # A light stand-in for adata: squidpy turns strings into categories in place, and subsets X for each slice
-    res = kwargs.get("img_res_key") or _resolution(adata.uns.get(spatial_key))
-    tissue = _stand_in(adata, labels, coords, library_key=library_key, spatial_key=spatial_key, res=res)
+    images = _images(adata, spatial_key, None if library_key else library_id)
+    res = kwargs.get("img_res_key") or _resolution(images)
+    images = {name: entry for name, entry in images.items() if _has_image(entry, res)}
+    tissue = _stand_in(adata, labels, coords, spatial_key=spatial_key)
+    slices = _slices(adata, tissue, library_key, library_id)
+    # Without slices, which of several images is whose, nobody has said
+    if set(slices) <= images.keys() if library_key else len(images) == 1:
+        tissue.uns[spatial_key] = images
     tissue.uns.update({_keys.colors(name): list(distinct(colors[name])) for name in keys})
     has_image = spatial_key in tissue.uns
-    slices = list(tissue.obs[library_key].cat.categories) if library_key else [None]
     n_panels = len(keys) * len(slices)
-    titles = _titles(title, keys, slices)
+    titles = _titles(title, keys, slices, library_first=kwargs.get("library_first", True))
 
     axes = panels(ax, n_panels)
     if axes is None:
@@ -158,36 +172,47 @@ def domains(
     return finish(axes if n_panels > 1 else axes[0], "domains", show=show, save=save, given=ax is not None)
 
 
-def _stand_in(
-    adata: AnnData,
-    labels: Mapping[str, pd.Categorical],
-    coords: Any,
-    *,
-    library_key: str | None,
-    spatial_key: str,
-    res: str,
-) -> AnnData:
+def _stand_in(adata: AnnData, labels: Mapping[str, pd.Categorical], coords: Any, *, spatial_key: str) -> AnnData:
     import anndata as ad
 
+    return ad.AnnData(obs=pd.DataFrame(dict(labels), index=adata.obs_names), obsm={spatial_key: coords})
+
+
+def _slices(adata: AnnData, tissue: AnnData, key: str | None, chosen: str | Sequence[str] | None) -> list[Any]:
+    """Add the slices to what is drawn, and return those chosen; without a key a single one that has no name."""
     from ._labels import categories
 
-    obs = pd.DataFrame(dict(labels), index=adata.obs_names)
-    if library_key is not None:
-        obs[library_key] = categories(adata, library_key, fix="Pass library_key= to name the slices.")
-    # Other entries than images, such as CELLxGENE's flags, and images that are not there, are not for squidpy
-    libraries = adata.uns.get(spatial_key) or {}
-    images = {name: entry for name, entry in libraries.items() if _has_image(entry, res)}
-    drawable = bool(images)
-    if library_key is not None and drawable:
-        drawable = set(obs[library_key].cat.categories) <= images.keys()
-    elif len(images) > 1:
-        drawable = False  # which image is whose, nobody has said
-    return ad.AnnData(obs=obs, obsm={spatial_key: coords}, uns={spatial_key: dict(images)} if drawable else {})
+    if key is None:
+        return [None]
+    tissue.obs[key] = categories(adata, key, fix="Pass library_key= to name the slices.")
+    known = {str(name): name for name in tissue.obs[key].cat.categories}
+    if chosen is None:
+        return list(known.values())
+    wanted = [str(name) for name in ([chosen] if isinstance(chosen, str) else chosen)]
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(
+            f"library_id: {available(unknown)} not found in adata.obs[{key!r}] (available: {available(known)})."
+        )
+    return [known[name] for name in wanted]
 
 
-def _resolution(libraries: Mapping[str, Any] | None) -> str:
+def _images(adata: AnnData, key: str, chosen: Any) -> dict[str, Any]:
+    """Return the entries of `uns` that may be images; CELLxGENE's flags, for one, are none."""
+    libraries = adata.uns.get(key)
+    libraries = dict(libraries) if isinstance(libraries, Mapping) else {}
+    if chosen is None:
+        return libraries
+    if chosen not in libraries:
+        raise ValueError(
+            f"library_id={chosen!r} not found in adata.uns[{key!r}] (available: {available(libraries)}). To draw some slices "
+            "of several, pass library_key=, too."
+        )
+    return {chosen: libraries[chosen]}
+
+
+def _resolution(libraries: Mapping[str, Any]) -> str:
     """Return the finest resolution of which there is an image."""
-    entries = list(libraries.values()) if libraries else []
+    entries = libraries.values()
     return next((res for res in ("hires", "lowres") if any(_has_image(entry, res) for entry in entries)), "hires")
 
 
@@ -195,14 +220,16 @@ def _has_image(entry: Any, res: str) -> bool:
     """Whether an entry of `uns` has an image of a resolution, and what it takes to draw it."""
     if not isinstance(entry, Mapping):
         return False
-    scales = entry.get("scalefactors", {})
-    return res in entry.get("images", {}) and {f"tissue_{res}_scalef", "spot_diameter_fullres"} <= set(scales)
+    images, scales = (entry.get(name) or {} for name in ("images", "scalefactors"))
+    return res in images and {f"tissue_{res}_scalef", "spot_diameter_fullres"} <= set(scales)
 
 
-def _titles(title: str | Sequence[str] | None, keys: list[str], slices: list[str | None]) -> list[str]:
+def _titles(title: str | Sequence[str] | None, keys: list[str], slices: list[Any], *, library_first: bool) -> list[str]:
     given = [title] if isinstance(title, str) else list(title or keys)
-    if len(given) == len(keys):  # squidpy draws all keys of a slice, then the next slice
-        given = [name if library is None else f"{library}: {name}" for library in slices for name in given]
+    if len(given) == len(keys):  # squidpy draws all keys of a slice, then the next slice, unless told otherwise
+        panels = [(library, name) for library in slices for name in given]
+        panels = panels if library_first else [(library, name) for name in given for library in slices]
+        given = [name if library is None else f"{library}: {name}" for library, name in panels]
     if len(given) != len(keys) * len(slices):
         raise ValueError(f"title has {len(given)} entries, but {len(keys) * len(slices)} panels are to be drawn.")
     return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,10 +42,10 @@ def finish(axes: Drawn, name: str, *, show: bool | None, save: bool | str | Path
 
     figure: Any = (axes[0] if isinstance(axes, list) else axes).get_figure(root=True)
     if save:
-        path = Path(save) if not isinstance(save, bool) else Path()
-        if path.parent == Path():
-            end = save if isinstance(save, (str, Path)) else ""
-            path = Path(settings.figdir) / f"{name}{end}"
+        end = "" if isinstance(save, bool) else os.fspath(save)
+        folder, file = os.path.split(os.path.expanduser(end))
+        # Not by pathlib, for which "./x" and "x" are the same
+        path = Path(folder) / (file or name) if folder else Path(settings.figdir) / f"{name}{end}"
         if path.suffix.removeprefix(".").lower() not in figure.canvas.get_supported_filetypes():
             path = path.with_name(f"{path.name}.{settings.file_format_figs}")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +59,8 @@ def grid(n_panels: int, *, ncols: int = 3, size: tuple[float, float]) -> tuple[F
     """Make a figure with one axes per panel, `size` inches each."""
     import matplotlib.pyplot as plt
 
+    if n_panels == 0:
+        raise ValueError("There is nothing to draw: every slice or label is NaN.")
     ncols = min(n_panels, require_integer(ncols, name="ncols", minimum=1))
     nrows = -(-n_panels // ncols)
     figure, axes = plt.subplots(
@@ -109,7 +112,11 @@ def panels(ax: Axes | Sequence[Axes] | None, n: int) -> list[Axes] | None:
     """Return the caller's axes as a list of `n`, or `None` if there are none."""
     if ax is None:
         return None
+    from matplotlib.axes import Axes as Panel
+
     axes: list[Axes] = list(np.ravel(np.asarray(ax, dtype=object)))
+    if odd := [type(one).__name__ for one in axes if not isinstance(one, Panel)]:
+        raise TypeError(f"ax must be axes of matplotlib, or a list of them, found {odd[0]}.")
     if len(axes) != n:
         raise ValueError(f"ax has {len(axes)} axes, but {n} panels are to be drawn. Pass a list of {n}.")
     return axes

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from .. import _keys
+from .._checks import available
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +42,8 @@ def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Seq
     from matplotlib.colors import is_color_like, to_hex
 
     names = list(labels.categories)
+    if hasattr(palette, "by_key"):  # matplotlib's cycler
+        palette = list(islice(cycle(palette.by_key().get("color", [NA_COLOR])), len(names)))
     if isinstance(palette, str):
         if palette not in mpl.colormaps:
             raise ValueError(f"palette={palette!r} is no colormap of matplotlib. See list(matplotlib.colormaps).")
@@ -46,10 +51,13 @@ def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Seq
         qualitative = colormap.N < 256
         palette = [colormap(i % colormap.N if qualitative else i / max(len(names) - 1, 1)) for i in range(len(names))]
     elif palette is not None and hasattr(palette, "keys"):
-        missing = [name for name in names if name not in palette]
+        known = {str(name): color for name, color in palette.items()}  # labels are drawn as strings
+        missing = [name for name in names if str(name) not in known]
         if missing:
-            raise ValueError(f"palette has no colour for {missing} of adata.obs[{key!r}].")
-        palette = [palette[name] for name in names]
+            raise ValueError(
+                f"palette has no colour for {missing} of adata.obs[{key!r}] (available: {available(known)})."
+            )
+        palette = [known[str(name)] for name in names]
     elif palette is not None:
         if not hasattr(palette, "__len__"):
             raise TypeError(f"palette must be a colormap's name, colours, or label to colour, found {palette!r}.")
@@ -57,7 +65,7 @@ def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Seq
             raise ValueError(f"palette has {len(palette)} colours, but adata.obs[{key!r}] has {len(names)} categories.")
         palette = list(palette)[: len(names)]
     else:
-        every = _palette_of(adata, key, labels)
+        every = _palette_of(adata, key, labels, warn=True)
         palette = [every[i] for i in _positions(adata, key, labels)]
     for color in palette:
         if not is_color_like(color):
@@ -75,8 +83,8 @@ def keep(adata: AnnData, key: str, labels: pd.Categorical, colors: Sequence[str]
 
 
 def _all_categories(adata: AnnData, key: str, labels: pd.Categorical) -> pd.Index:
-    column = adata.obs[key]
-    return column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else labels.categories
+    dtype = adata.obs[key].dtype
+    return dtype.categories if isinstance(dtype, pd.CategoricalDtype) else labels.categories
 
 
 def _positions(adata: AnnData, key: str, labels: pd.Categorical) -> list[int]:
@@ -84,10 +92,23 @@ def _positions(adata: AnnData, key: str, labels: pd.Categorical) -> list[int]:
     return _all_categories(adata, key, labels).get_indexer(labels.categories).tolist()
 
 
-def _palette_of(adata: AnnData, key: str, labels: pd.Categorical) -> list[str]:
+def _palette_of(adata: AnnData, key: str, labels: pd.Categorical, *, warn: bool = False) -> list[str]:
     """Return a colour for each category of the column: those in `uns`, or the default if they are not as many."""
+    from matplotlib.colors import is_color_like, to_hex
+
     n, stored = len(_all_categories(adata, key, labels)), adata.uns.get(_keys.colors(key), ())
-    return [str(color) for color in stored] if len(stored) == n else default_palette(n)
+    if len(stored) != n:
+        return default_palette(n)
+    # As in scanpy, what is no colour, such as R's "grey80", costs the palette but not the plot
+    if odd := [str(color) for color in stored if not is_color_like(color)]:
+        if warn:
+            warnings.warn(
+                f"adata.uns[{_keys.colors(key)!r}] has what is no colour ({available(odd[:3])}): the default colours are "
+                "drawn.",
+                stacklevel=4,
+            )
+        return default_palette(n)
+    return [to_hex(color) for color in stored]
 
 
 def matched(labels: pd.Categorical, reference: pd.Categorical, colors: Sequence[str]) -> list[str]:

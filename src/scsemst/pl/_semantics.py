@@ -9,6 +9,7 @@ import numpy as np
 from .. import _keys
 from .._checks import as_generator, features, require_in
 from .._table import get_table
+from .._threads import keep_torch_threads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,8 +119,9 @@ def semantics(
     )
     if method == "umap":
         seed = int(as_generator(rng).integers(2**31))
-        sc.pp.neighbors(space, use_rep="X_pca", random_state=seed)
-        sc.tl.umap(space, random_state=seed)
+        with keep_torch_threads():
+            sc.pp.neighbors(space, use_rep="X_pca", random_state=seed)
+            sc.tl.umap(space, random_state=seed)
     panel = (panels(ax, 1) or grid(1, size=(6, 4.5))[1])[0]
     sc.pl.embedding(space, method, color=key, na_color=NA_COLOR, ax=panel, show=False, **{"frameon": True, **kwargs})
     panel.set(xlabel=f"{method.upper()}1", ylabel=f"{method.upper()}2")

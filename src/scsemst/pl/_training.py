@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from spatialdata import SpatialData
 
+# Files do not keep the order
+_TERMS = ("loss", "reconstruction", "neighbor", "redundancy")
+
 
 def training(
     adata: AnnData | SpatialData,
@@ -72,7 +75,7 @@ def training(
     if not hasattr(record, "keys") or "history" not in record:
         raise KeyError(f"adata.uns[{key!r}] has no 'history' of losses. {fix}")
     history = {name: np.asarray(values) for name, values in record["history"].items()}
-    terms = [name for name in history if name != "epoch"]
+    terms = sorted(history.keys() - {"epoch"}, key=_rank)
     epochs = history.get("epoch", np.arange(1, len(history[terms[0]]) + 1))
     stopped = record.get("stopped_epoch", record.get("params", {}).get("stopped_epoch", epochs[-1]))
 
@@ -80,3 +83,7 @@ def training(
     values = {name: history[name] for name in terms}
     curves(axes, epochs, values, mark=stopped, label=f"stopped at epoch {stopped}", xlabel="epoch")
     return finish(axes, "training", show=show, save=save, given=ax is not None)
+
+
+def _rank(term: str) -> tuple[int, str]:
+    return _TERMS.index(term) if term in _TERMS else len(_TERMS), term

@@ -101,7 +101,7 @@ def gene_semantics(
         Gene vectors; genes without one have the zero vector.
     `adata.uns["X_gene_semantics" | key_added]` : :class:`dict`
         `params`, `model`, `organism`, numbers of genes (`n_genes`, `n_genes_matched`), `share_of_counts` on matched
-        genes, `n_empty_spots`, `table_hash` and package `version`.
+        genes, `target_sum` as given or found, `n_empty_spots`, `table_hash` and package `version`.
 
     Raises
     ------
@@ -168,6 +168,7 @@ def gene_semantics(
         "params": {key: value for key, value in params.items() if value is not None},
         **genes.report,
         "share_of_counts": spots.matched_share,
+        "target_sum": spots.target_sum,
         "n_empty_spots": n_empty,
         "version": version("scsemst"),
     }

@@ -22,6 +22,8 @@ class Aggregate(NamedTuple):
     """`bool`, shape `(n_obs,)`: spots without counts."""
     matched_share: float
     """Share of all counts that fell on matched genes."""
+    target_sum: float
+    """Counts of each spot after normalisation."""
 
 
 def aggregate(
@@ -63,7 +65,7 @@ def aggregate(
 
     Returns
     -------
-    Spot vectors, mask of empty spots, share of counts matched.
+    Spot vectors, mask of empty spots, share of counts matched, counts of each spot after normalisation.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def aggregate(
     else:
         result[:] = 0
     result[empty] = 0
-    return Aggregate(result, empty, total_matched / total)
+    return Aggregate(result, empty, total_matched / total, target_sum)
 
 
 def _totals(block: Any) -> np.ndarray:

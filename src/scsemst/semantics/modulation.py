@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -75,6 +76,11 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
         If the run, its semantics or its graph are missing.
     ValueError
         If the semantics have been made anew in another way.
+
+    Warns
+    -----
+    UserWarning
+        If spots have been left out since, and with them neighbours.
     """
     from scsemst.graphs import local_graph, spatial_graph
     from scsemst.training.components import averaging_operator
@@ -95,6 +101,13 @@ def modulator_of(adata: AnnData, key: str, *, fix: str) -> Modulator:
     n_hops = int(record["fsm"].get("n_hops", 0))
     average = None
     if n_hops:
+        if adata.n_obs != record.get("n_spots", adata.n_obs):
+            warnings.warn(
+                f"adata has {adata.n_obs} of the {record['n_spots']} spots of the run {key!r}: its modulation averages semantics "
+                "over neighbours, of which some are missing, so α and β are not those of the run. Keep these, with "
+                "store_modulation=True, or take all spots.",
+                stacklevel=3,
+            )
         enough_spots = int(params.get("enough_spots", 0))
         average = averaging_operator(local_graph(spatial_graph(adata, params["neighbors_key"]), enough_spots, slices))
         for _ in range(n_hops):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _keys
 from .._checks import as_generator, features, require_integer, require_new_key
-from .._results import clear_probability
+from .._results import clear_probability, require_unused
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def domains(
 
     adata = get_table(adata, table_key, copy=copy)
     require_new_key(key_added, name="key_added")
+    require_unused(adata, key_added)
     z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.")
     n_domains = require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs)
     mixture = fit_mixture(z, n_domains, n_init=n_init, rng=as_generator(rng), progress=progress)

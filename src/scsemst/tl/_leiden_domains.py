@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import _keys
 from .._checks import as_generator, features, require_integer, require_new_key, require_positive
-from .._results import clear_probability
+from .._results import clear_probability, require_unused
 from .._table import get_table
+from .._threads import keep_torch_threads
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -100,6 +101,7 @@ def leiden_domains(
 
     adata = get_table(adata, table_key, copy=copy)
     require_new_key(key_added, name="key_added")
+    require_unused(adata, key_added)
     z = features(adata, use_rep, fix="Run scsemst.tl.semst(adata) first, or pass use_rep=.").astype(np.float32)
     if adata.n_obs == 1:
         raise ValueError("adata has one spot: it has no neighbours to be clustered with.")
@@ -110,7 +112,8 @@ def leiden_domains(
     random_state = int(as_generator(rng).integers(2**31))
 
     carrier = ad.AnnData(shape=(adata.n_obs, 0), obsm={use_rep: z})
-    sc.pp.neighbors(carrier, n_neighbors, use_rep=use_rep, random_state=random_state)
+    with keep_torch_threads():
+        sc.pp.neighbors(carrier, n_neighbors, use_rep=use_rep, random_state=random_state)
     graph = carrier.obsp["connectivities"]
     if n_domains is None:
         labels = leiden(graph, resolution, random_state=random_state)

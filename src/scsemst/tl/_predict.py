@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from scsemst import _keys
 from scsemst._checks import require_in, require_new_key, require_positive
-from scsemst._results import clear_results, require_apart
+from scsemst._results import clear_results, require_apart, require_unused
 from scsemst._table import get_table
 
 if TYPE_CHECKING:
@@ -117,14 +117,16 @@ def predict(
         )
     require_in(through, ("auto", "genes", "semantics"), name="through")
     require_new_key(key_added, name="key_added")
-    require_apart(key_added, model.record.get("params", {}).get("semantics_key"))
+    trained = model.record.get("params", {})
+    require_apart(key_added, trained.get("semantics_key"))
+    require_unused(adata, key_added, batch_key=trained.get("batch_key"))
     if require_positive(min_share, name="min_share") > 1:
         raise ValueError(f"min_share must be above 0 and at most 1, found {min_share}.")
 
     import pandas as pd
 
+    from scsemst._device import resolve_device
     from scsemst.reuse.predict import predict_slice
-    from scsemst.training import resolve_device
 
     result = predict_slice(
         adata,

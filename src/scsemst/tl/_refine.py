@@ -8,6 +8,7 @@ import pandas as pd
 
 from .. import _keys
 from .._checks import labels, require_integer, require_new_key
+from .._results import require_unused
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def refine(
     column = labels(adata, key, fix="Run scsemst.tl.semst(adata) or scsemst.tl.domains(adata, …) first.")
     key_added = f"{key}_refined" if key_added is None else key_added
     require_new_key(key_added, name="key_added")
+    require_unused(adata, key_added)
     n_iter = require_integer(n_iter, name="n_iter", minimum=1)
     graph = spatial_graph(adata, neighbors_key)
     old = pd.Categorical(column)

@@ -115,10 +115,11 @@ def semantic_drivers(
     fix = "Run scsemst.pp.gene_semantics(adata) first: only vectors summed over genes can be traced back to genes."
     spots = features(adata, semantics_key, fix=fix)
     vectors = np.asarray(require_key(adata, "varm", semantics_key, fix=fix), dtype=np.float64)
-    made = require_key(adata, "uns", semantics_key, fix=fix)["params"]
-    x = whole(expression(adata, made.get("layer")), name="The expression")
+    made = require_key(adata, "uns", semantics_key, fix=fix)
+    x = whole(expression(adata, made["params"].get("layer")), name="The expression")
 
-    target_sum = made.get("target_sum")
+    # That of all spots, of which these may be some
+    target_sum = made.get("target_sum", made["params"].get("target_sum"))
     weights = spot_weights(x, vectors, spots, target_sum=target_sum, name=semantics_key, slices=modulator.slices)
     parts = attribute(
         modulator.fsm,

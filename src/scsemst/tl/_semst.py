@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .. import _keys
 from .._checks import require_new_key
-from .._results import require_apart
+from .._results import require_apart, require_unused
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def semst(
     `adata.obs[key_added]` : :class:`pandas.Categorical`
         Domain of each spot: "0", "1", … by decreasing size; only with `n_domains`.
     `adata.uns[key_added]` : :class:`dict`
-        `"params"`, `"history"` (objective and terms per epoch), `"versions"`, provenance and hash of the `"semantics"`, the
+        `"params"`, `"n_spots"`, `"history"` (objective and terms per epoch), `"versions"`, provenance and hash of the `"semantics"`, the
         modulation's weights in `"fsm"`, with `batch_key` names and sizes of the `"batches"` and the share of the
         graph's edges between them, and with `n_domains="auto"` the number found in `"n_domains"`. With a
         generator as `rng`, `"params"` has its state before the run, as JSON.
@@ -175,6 +175,7 @@ def semst(
     adata = get_table(adata, table_key, copy=copy)
     require_new_key(key_added, name="key_added")
     require_apart(key_added, semantics_key)
+    require_unused(adata, key_added, batch_key=batch_key)
     options = {
         "semantics_key": semantics_key,
         "neighbors_key": neighbors_key,

@@ -1,6 +1,7 @@
 """Training of the model."""
 
-from .device import resolve_device
+from scsemst._device import resolve_device
+
 from .history import History
 from .presets import PRESETS, Preset
 from .record import run_record, seed_record

@@ -88,7 +88,7 @@ class Checkpoint:
                 adam.setdefault(int(i), {})[value] = tensor
             optimizer.load_state_dict({"state": adam, "param_groups": groups})
             rng.bit_generator.state = info["generator"]
-            position = Position(**{**info["position"], "history": History(**info["position"]["history"])})
+            position = _position(**info["position"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise ValueError(
@@ -173,6 +173,14 @@ class Checkpoint:
 def named_tensors(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, torch.Tensor]:
     """Return the arrays whose names begin with a prefix, without it, as tensors."""
     return {name.removeprefix(prefix): torch.tensor(array) for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _position(history: dict[str, Any], steps: list[int], **others: Any) -> Position:
+    found = History(**history)
+    lengths = {len(values) for values in found.terms.values()} or {0}
+    if lengths != {found.stopped_epoch} or any(not isinstance(step, int) for step in steps):
+        raise ValueError("epochs, losses and steps do not belong together")
+    return Position(found, steps, **others)
 
 
 def _where(position: Position) -> str:

@@ -33,9 +33,16 @@ def harmonize(latent: np.ndarray, slices: Slices, rng: np.random.Generator) -> n
     import pandas as pd
 
     meta = pd.DataFrame({"slice": pd.Categorical.from_codes(slices.codes, slices.names)})
+    nclust = max(1, min(round(len(latent) / 30), 100))  # its own rule, which gives none for few spots
     # One thread: sums of several in the order of their arrival would not repeat
     found = harmonypy.run_harmony(
-        latent.astype(np.float64), meta, ["slice"], verbose=False, random_state=int(rng.integers(2**31)), ncores=1
+        latent.astype(np.float64),
+        meta,
+        ["slice"],
+        verbose=False,
+        random_state=int(rng.integers(2**31)),
+        ncores=1,
+        nclust=nclust,
     )
     corrected = np.asarray(found.Z_corr, dtype=np.float32)
     return corrected if corrected.shape == latent.shape else np.ascontiguousarray(corrected.T)

@@ -26,6 +26,7 @@ def run_record(adata: AnnData, params: dict[str, Any], history: History, semanti
     """Return parameters, history, versions and semantics of a run, in types that h5ad can store."""
     record: dict[str, Any] = {
         "params": {name: _storable(value) for name, value in params.items() if value is not None},
+        "n_spots": adata.n_obs,
         "history": history.to_dict(),
         "stopped_epoch": history.stopped_epoch,
         "converged": history.converged,

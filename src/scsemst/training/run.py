@@ -11,13 +11,13 @@ import numpy as np
 
 from scsemst import _keys
 from scsemst._checks import as_generator, require_in, require_integer
+from scsemst._device import resolve_device
 from scsemst._results import clear_results
 from scsemst.domains.consensus import consensus, fit_mixtures
 from scsemst.domains.labels import categorical
 from scsemst.domains.stability import CANDIDATES, Stability, fit_stability, usable
 from scsemst.graphs import spatial_graph
 
-from .device import resolve_device
 from .harmony import harmonize, require_harmony
 from .modulate import affine, store_fsm
 from .presets import PRESETS
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .presets import Preset
     from .train import Trained
 
-__all__ = ["Run", "run", "write"]
+__all__ = ["Run", "check_options", "run", "write"]
 
 log = logging.getLogger("scsemst")
 
@@ -83,7 +83,13 @@ def run(
     train
         What trains: this process alone by default.
     """
-    _check(adata, n_domains, options)
+    check_options(options)
+    if isinstance(n_domains, str):
+        require_in(n_domains, ("auto",), name="n_domains")
+        usable(CANDIDATES, adata.n_obs)
+    elif n_domains is not None:
+        hint = "There cannot be more domains than spots."
+        require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs, hint=hint)
     preset = override(PRESETS[options["preset"]], n_latent=options["n_latent"], epochs=options["epochs"])
     generator = as_generator(options["rng"])
     seed = seed_record(options["rng"], generator)
@@ -149,17 +155,12 @@ def write(adata: AnnData, done: Run, key_added: str) -> None:
     adata.uns[key_added] = done.record
 
 
-def _check(adata: AnnData, n_domains: int | Literal["auto"] | None, options: dict[str, Any]) -> None:
+def check_options(options: dict[str, Any]) -> None:
+    """Raise if one of the options is no good, whatever the slice."""
     require_in(options["preset"], PRESETS, name="preset")
     require_in(options["precision"], ("float32", "bf16"), name="precision")
     require_in(options["likelihood"], ("zinb", "nb", "poisson", "gaussian"), name="likelihood")
     require_integer(options["n_top_genes"], name="n_top_genes", minimum=1)
-    if isinstance(n_domains, str):
-        require_in(n_domains, ("auto",), name="n_domains")
-        usable(CANDIDATES, adata.n_obs)
-    elif n_domains is not None:
-        hint = "There cannot be more domains than spots."
-        require_integer(n_domains, name="n_domains", minimum=1, maximum=adata.n_obs, hint=hint)
     require_harmony(options["integrate"], options["batch_key"])
     for name in ("n_latent", "epochs", "batch_size"):
         if options[name] is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scsemst._checks import available, require_key
+from scsemst._checks import available, obs_column
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -74,9 +74,7 @@ def codes_of(adata: AnnData, batch_key: str) -> Slices:
     ValueError
         If spots have no slice.
     """
-    column = require_key(
-        adata, "obs", batch_key, fix="Pass batch_key= to name the column that says the slice of each spot."
-    )
+    column = obs_column(adata, batch_key, fix="Pass batch_key= to name the column that says the slice of each spot.")
     if missing := int(column.isna().sum()):
         raise ValueError(
             f"adata.obs[{batch_key!r}] is NaN for {missing} of {adata.n_obs} spots: each spot needs a slice. Name them, or "

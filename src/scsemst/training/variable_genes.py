@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from scsemst._threads import keep_torch_threads
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -24,6 +26,7 @@ _MAX_SPOTS = 50_000
 _MIN_SPOTS = 1000  # of each slice, or all it has
 
 
+@keep_torch_threads()
 def variable_genes(
     expression: Expression, n_top_genes: int, names: pd.Index, found: np.ndarray, slices: Slices | None = None
 ) -> np.ndarray:

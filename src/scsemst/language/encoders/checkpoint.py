@@ -47,6 +47,10 @@ class Checkpoint:
         dtype: str = "auto",
     ) -> None:
         self.folder, self.gguf_file = _locate(str(model), gguf_file)
+        if self.folder is not None and revision is not None:
+            raise ValueError(
+                f"revision={revision!r} is of the hub, but {str(self.folder)!r} is a folder here. Leave it out."
+            )
         self.name = self.folder.name if self.folder else str(model)
         self.revision = revision
         self.trust_remote_code = trust_remote_code
@@ -80,11 +84,11 @@ class Checkpoint:
         """Device the model runs on."""
         import torch
 
-        if self._device != "auto":
-            return torch.device(self._device)
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        if str(self._device) in ("auto", "mps") and torch.backends.mps.is_available():
+            return torch.device("mps")  # which training cannot use
+        from scsemst._device import resolve_device
+
+        return resolve_device(str(self._device))
 
     @cached_property
     def dtype(self) -> torch.dtype:

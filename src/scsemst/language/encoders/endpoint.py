@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from scsemst._checks import require_integer
+from scsemst._checks import require_integer, require_positive, require_string
 
 from .base import Encoder, require_vectors
 
@@ -53,6 +53,8 @@ class EndpointEncoder(Encoder):
         timeout: float = 60.0,
         max_retries: int = 8,
     ) -> None:
+        require_string(base_url, name="base_url")
+        require_string(api_key_env, name="api_key_env")
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"base_url={_public(base_url)!r} is no address such as 'http://localhost:8000/v1'.")
@@ -61,8 +63,8 @@ class EndpointEncoder(Encoder):
         self.api_key_env = api_key_env
         self.batch_size = require_integer(batch_size, name="batch_size", minimum=1)
         self.max_concurrency = require_integer(max_concurrency, name="max_concurrency", minimum=1)
-        self.timeout = timeout
-        self.max_retries = max_retries
+        self.timeout = require_positive(timeout, name="timeout")
+        self.max_retries = require_integer(max_retries, name="max_retries", minimum=0)
 
     @property
     def id(self) -> str:
@@ -137,8 +139,13 @@ class EndpointEncoder(Encoder):
                 f"{self.id} cannot be reached ({type(error.__cause__ or error).__name__}). Is the server running, and "
                 "is base_url right (up to and including /v1)?"
             )
-        except openai.OpenAIError as error:
-            failure = ValueError(f"{self.id} gave no valid answer: {self._redact(str(error))}")
+        except (
+            openai.OpenAIError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ) as error:  # the latter of what is no such JSON
+            failure = self._misfit(self._redact(str(error)))
         else:
             return self._vectors(answer, texts)
         raise failure  # outside the handlers: the client's errors, which hold the request, are not chained
@@ -156,14 +163,28 @@ class EndpointEncoder(Encoder):
             )
         return ValueError(f"{self.id} refused the request (HTTP {status}): {message}")
 
+    def _misfit(self, reason: str) -> ValueError:
+        return ValueError(
+            f"{self.id} gave no valid answer: {reason}. Is base_url right (up to and including /v1), and is this a model of "
+            "embeddings?"
+        )
+
     def _vectors(self, answer: Any, texts: list[str]) -> np.ndarray:
-        data = sorted(answer.data or [], key=lambda item: item.index)
-        sizes = {len(item.embedding) for item in data}
-        if len(data) != len(texts) or len(sizes) != 1:
+        try:
+            data = list(answer.data or [])
+            if any(item.index is not None for item in data):  # servers that do not count keep the order
+                data.sort(key=lambda item: item.index)
+            rows = [np.asarray(item.embedding, dtype=np.float32) for item in data]
+        except (AttributeError, TypeError, ValueError) as error:
+            raise self._misfit(f"{type(error).__name__}: {error}") from None
+        if any(row.ndim != 1 or not row.size for row in rows):
+            raise self._misfit("embeddings that are no lists of numbers")
+        sizes = {row.size for row in rows}
+        if len(rows) != len(texts) or len(sizes) != 1:
             raise ValueError(
-                f"{self.id} answered {len(texts)} texts with {len(data)} vectors of dimensions {sorted(sizes)}."
+                f"{self.id} answered {len(texts)} texts with {len(rows)} vectors of dimensions {sorted(sizes)}."
             )
-        vectors = np.array([item.embedding for item in data], dtype=np.float32)
+        vectors = np.stack(rows)
         return require_vectors(vectors, name=self.id, fix="Check the server's model and precision.")
 
     def _key(self) -> str:

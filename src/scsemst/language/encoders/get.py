@@ -79,6 +79,8 @@ def get_encoder(
     ------
     ValueError
         If the model cannot be found or loaded, or has no tokenizer.
+    TypeError
+        If options of a local model are passed with `base_url`.
 
     Examples
     --------
@@ -89,6 +91,10 @@ def get_encoder(
     """
     encoder: Encoder
     if base_url is not None:
+        own = {"pooling": pooling != "mean", "max_length": max_length is not None, "dtype": dtype != "auto"}
+        own |= {"revision": revision is not None, "gguf_file": gguf_file is not None}
+        if useless := [f"{name}=" for name, given in own.items() if given]:
+            raise TypeError(f"{', '.join(useless)} would change nothing: with base_url= the server decides. Leave out.")
         encoder = EndpointEncoder(
             str(model),
             base_url=base_url,

@@ -73,6 +73,11 @@ class HuggingFaceEncoder(Encoder):
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         tokenizer = self.checkpoint.tokenizer
         limit = min(self.max_length or self.checkpoint.max_length, self.checkpoint.max_length)
+        if limit <= (own := tokenizer.num_special_tokens_to_add()):
+            raise ValueError(
+                f"max_length={limit} leaves no token of a text: the tokenizer of {self.checkpoint.name!r} adds {own} of its "
+                "own to each. Pass a larger number."
+            )
         tokens = tokenizer(list(texts), truncation=True, max_length=limit, verbose=False)["input_ids"]
         full = sum(len(ids) >= limit for ids in tokens)
         if full:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from itertools import cycle, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from .. import _keys
 from .._checks import available
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from anndata import AnnData
 
@@ -36,7 +36,7 @@ def default_palette(n: int) -> list[str]:
     return [palettes.default_102[i % len(palettes.default_102)] for i in range(n)]
 
 
-def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: str | Sequence | Mapping | None) -> list[str]:
+def resolve(adata: AnnData, key: str, labels: pd.Categorical, palette: Any) -> list[str]:
     """Return one colour per category in use: those asked for, else those in `uns`, else the default."""
     import matplotlib as mpl
     from matplotlib.colors import is_color_like, to_hex

@@ -31,6 +31,7 @@ from scsemst.domains.mixture import fit_mixture
 from .accuracy.methods.semst import likelihood
 from .accuracy.methods.semst_ablations import SEMANTICS, write_semantics
 from .accuracy.slices import REPOSITORY, RESULTS, SLICES, slice_path, unlabelled
+from .accuracy.stats import bootstrap, paired
 
 OUTPUT = RESULTS / "fsm.json"
 UNAVERAGED = RESULTS / "fsm_unaveraged.json"
@@ -114,6 +115,19 @@ def table(runs: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def differences(runs: pd.DataFrame) -> str:
+    """Paired differences between the rows of a model, with the 95 % interval of a bootstrap over slices and seeds."""
+    pairs = [("real", "none"), ("real", "shuffled")]
+    names = [f"{a} − {b}: ARI | kNN purity | probe" for a, b in pairs]
+    lines = [f"| model | {' | '.join(names)} |", "| --- " * 7 + "|"]
+    for model in [m for m in MODELS if m in set(runs["model"])]:
+        part = runs[runs["model"] == model].assign(method=lambda rows: rows["semantics"])
+        found = [bootstrap(paired(part, a, b, metric)) for a, b in pairs for metric in METRICS]
+        cells = [f"{f['mean']:+.3f} [{f['low']:+.3f}, {f['high']:+.3f}]".replace("-", "−") for f in found]
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slices", nargs="+", choices=SLICES, default=[n for n in SLICES if SLICES[n].averaged])
@@ -135,7 +149,7 @@ def main() -> None:
                         runs.append(run(model, name, semantics, seed, averaged=not options.unaveraged))
                         print(*runs[-1].values(), flush=True)
                         output.write_text(json.dumps(runs, indent=0) + "\n")
-    print(table(pd.DataFrame(runs)))
+    print(table(pd.DataFrame(runs)), differences(pd.DataFrame(runs)), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -178,6 +178,11 @@ def require_positive(value: object, *, name: str) -> float:
     return float(value)
 
 
+def seed_of(rng: int | np.integer) -> int | str:
+    """Return a seed as files can hold it: as text what has more than 64 bits."""
+    return int(rng) if rng < 2**63 else str(int(rng))
+
+
 def as_generator(rng: Seed) -> np.random.Generator:
     """Return the generator that a seed stands for."""
     try:

@@ -12,6 +12,7 @@ import scanpy as sc
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score
 
+import scsemst
 from scsemst.domains import leiden as module
 from scsemst.domains.leiden import leiden, leiden_for, merge_closest
 
@@ -123,3 +124,9 @@ def test_each_merge_adds_the_least_scatter():
         assert adjusted_rand_score(merged, merge_closest(z, given, k)) == 1
         labels = merged
     assert np.array_equal(given, before)
+
+
+def test_equal_spots_are_not_told_apart(adata: ad.AnnData):
+    adata.obsm["X_semst"] = np.eye(5)[np.arange(adata.n_obs) % 5]
+    with pytest.raises(ValueError, match="n_domains=6 is more than the 5 distinct rows"):
+        scsemst.tl.leiden_domains(adata, n_domains=6)

@@ -156,3 +156,19 @@ def test_coverage_of_the_demo_slice():
     counts = np.asarray(adata.X.sum(axis=0)).ravel()
     assert (rows >= 0).mean() > 0.95
     assert counts[rows >= 0].sum() / counts.sum() > 0.97
+
+
+@pytest.mark.parametrize(
+    "control", ["BLANK-{}", "Blank-{}", "NegPrb{}", "NegControlProbe_{:05}", "SystemControl{}", "Unassigned{}"]
+)
+def test_controls_are_of_no_organism(control: str):
+    controls = [control.format(i) for i in range(60)]
+    assert detect_organism(["Gfap", "Snap25", "mt-Nd1", "Negr1", *controls]) == "mouse"
+    assert detect_organism(["GFAP", "SNAP25", "MT-ND1", "NEGR1", *controls]) == "human"
+    with pytest.raises(ValueError, match="cannot be told"):
+        detect_organism([f"{i}" for i in range(5)] + controls)
+
+
+def test_versions_after_an_underscore():
+    assert detect_organism(["ENSG00000131095_7", "ENSG00000132639_11"]) == "human"
+    assert detect_organism(["ENSMUSG00000020932_7"]) == "mouse"

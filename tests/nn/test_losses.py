@@ -119,3 +119,19 @@ def test_losses_take_keywords(edges: np.ndarray):
     counts = Observed(sparse.csr_matrix(np.eye(40, 3, dtype=np.float32)))
     likelihood, batch = ZINB(4, 3, n_batches=2), torch.arange(40) % 2
     assert likelihood.loss(z, counts, batch=batch) == likelihood.loss(z, counts, None, batch)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_edges_in_any_order_have_one_gradient(exact: bool):
+    rng = np.random.default_rng(0)
+    graph = sparse.random(60, 60, 0.1, random_state=0)
+    rows, columns = (graph + graph.T + sparse.eye(60, k=1) + sparse.eye(60, k=-1)).nonzero()
+    edges = torch.from_numpy(np.stack([rows, columns]).astype(np.int64))
+    z = torch.from_numpy(rng.normal(size=(60, 5)))
+    gradients = []
+    for order in (torch.arange(edges.shape[1]), torch.from_numpy(rng.permutation(edges.shape[1])), edges[1].argsort()):
+        leaf = z.clone().requires_grad_()
+        NeighborLoss(exact=exact)(leaf, edges[:, order]).backward()
+        gradients.append(leaf.grad)
+    for other in gradients[1:]:
+        torch.testing.assert_close(other, gradients[0])

@@ -81,3 +81,9 @@ def test_fsm_starts_as_the_identity_and_learns():
     torch.testing.assert_close((1 + alpha) * z + beta, fsm(z, semantics))
     fsm.reset_parameters()
     assert torch.equal(fsm(z, semantics), z)
+
+
+def test_a_single_semantic_feature_is_refused():
+    """The layer norm would make every spot alike."""
+    with pytest.raises(ValueError, match="semantic_channels must be at least 2, found 1"):
+        FSM(6, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anndata as ad
 import numpy as np
 import pytest
 import scanpy as sc
@@ -15,6 +16,8 @@ from sklearn.metrics import adjusted_rand_score
 import scsemst
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anndata import AnnData
 
 
@@ -280,3 +283,29 @@ def test_random_state_of_gpus_stays(corner: AnnData, monkeypatch: pytest.MonkeyP
     run(corner, epochs=1)
     scsemst.tl.modulate(corner, "X_gene_semantics", epochs=1, progress=False)
     assert not seeded
+
+
+def test_seeds_of_any_size_are_kept(adata: AnnData, tmp_path: Path):
+    few, seed = adata[:200].copy(), 2**127 + 1
+    scsemst.tl.semst(few, 3, semantics_key=None, epochs=1, rng=seed, progress=False)
+    scsemst.tl.domains(few, 3, n_init=1, rng=seed, key_added="again")
+    scsemst.tl.leiden_domains(few, rng=seed, key_added="leiden")
+    scsemst.tl.n_domains(few, [2, 3], n_repeats=2, rng=seed)
+    few.write_h5ad(tmp_path / "few.h5ad")
+    uns = ad.read_h5ad(tmp_path / "few.h5ad").uns
+    found = [uns["semst"]["params"], uns["again"]["domains"], uns["leiden"]["domains"], uns["n_domains"]["params"]]
+    assert [int(params["rng"]) for params in found] == [seed] * 4
+
+
+def test_the_size_of_the_latent_space_that_there_is(adata: AnnData):
+    few = adata[:200, :10].copy()
+    few = few[np.asarray(few.X.sum(axis=1)).ravel() > 0].copy()
+    scsemst.tl.semst(few, semantics_key=None, n_latent=64, epochs=1, progress=False)
+    assert few.uns["semst"]["params"]["n_latent"] == few.obsm["X_semst"].shape[1] < 10
+
+
+def test_one_column_of_semantics(adata: AnnData):
+    adata.obsm["X_one"] = np.random.default_rng(0).normal(size=(adata.n_obs, 1))
+    for call in (scsemst.tl.semst, lambda adata, **options: scsemst.tl.modulate(adata, "spatial", **options)):
+        with pytest.raises(ValueError, match=r"obsm\['X_one'\] has one column"):
+            call(adata, semantics_key="X_one")

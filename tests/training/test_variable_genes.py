@@ -103,3 +103,11 @@ def test_a_small_slice_beside_a_large_one(monkeypatch: pytest.MonkeyPatch):
     assert len(np.unique(spots)) == spots.size <= 300
     assert small[spots].sum() == 39
     assert np.diff(spots[~small[spots]]).max() < 60  # of which the small slice has 39 in one place
+
+
+def test_as_many_values_as_asked_for(slice_: ad.AnnData):
+    """Where dispersions are equal or undefined, scanpy takes more or fewer."""
+    slice_.X = sparse.csr_matrix(np.random.default_rng(0).integers(3, size=slice_.shape).astype(np.float32))
+    for n in (1, 7, 29):
+        found = read_expression(slice_, layer=None, n_top_genes=n, likelihood="gaussian")
+        assert found.genes.size == n

@@ -61,8 +61,8 @@ def read_shared_semantics(
         return None
     stored = require_key(adata, "obsm", key, fix=FIX)
     name = f"adata.obsm[{key!r}]"
-    if len(stored.shape) != 2 or stored.shape[1] == 0:
-        raise ValueError(f"{name} must be spots × features, found shape {tuple(stored.shape)}. {FIX}")
+    if len(stored.shape) != 2 or stored.shape[1] < 2:
+        raise ValueError(f"{name} must be spots × features, two at least, found shape {tuple(stored.shape)}. {FIX}")
     # Averages need what is further out; its own averages are wrong, but they are not used
     seen = np.sort(np.concatenate([held, surroundings(spatial, held, n_hops)])) if n_hops else held
     vectors = read_dense(stored, seen).values

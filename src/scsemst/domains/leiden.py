@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._checks import require_integer
+from .mixture import require_distinct
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -83,6 +84,7 @@ def leiden_for(
     from tqdm.auto import tqdm
 
     require_integer(n_domains, name="n_domains", minimum=1, maximum=graph.shape[0])
+    require_distinct(z, n_domains)
     low, high, resolution = 0.0, np.inf, 1.0
     above: tuple[int, float, np.ndarray] | None = None
     bar = {"desc": "leiden", "unit": "resolution", "delay": 2, "disable": not progress, "leave": False}

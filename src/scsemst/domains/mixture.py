@@ -14,7 +14,7 @@ from .labels import size_order
 if TYPE_CHECKING:
     from .._types import Seed
 
-__all__ = ["MixtureResult", "fit_mixture", "fit_nested"]
+__all__ = ["MixtureResult", "fit_mixture", "fit_nested", "require_distinct"]
 
 RIDGE = 1e-6  # of the total variance; keeps the shared covariance invertible
 N_ROUNDS = 4  # of exchange between mixtures; they rarely change after two
@@ -170,7 +170,7 @@ def fit_nested(
     n_domains = require_integer(n_domains, name="n_domains", minimum=1)
     n_init = require_integer(n_init, name="n_init", minimum=1)
     for d in n_dimensions:
-        _require_distinct(z[:, :d], n_domains)
+        require_distinct(z[:, :d], n_domains)
     rng = np.random.default_rng(rng)
 
     # The starts draw rows by their number: numbered by what they hold, not by where they stand, any order of the rows
@@ -256,7 +256,8 @@ def _better(fit: _Fit, best: _Fit) -> _Fit:
     return fit if (fit.is_full, fit.log_likelihood) > (best.is_full, best.log_likelihood) else best
 
 
-def _require_distinct(z: np.ndarray, n_domains: int) -> None:
+def require_distinct(z: np.ndarray, n_domains: int) -> None:
+    """Raise unless there are as many different rows as domains: equal ones cannot be told apart."""
     if z.shape[1] and len(np.unique(z[:, 0])) >= n_domains:
         return
     n_distinct = len(np.unique(z, axis=0))

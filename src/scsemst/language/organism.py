@@ -12,10 +12,16 @@ if TYPE_CHECKING:
 
 _PATTERNS = {
     # HGNC writes symbols in capitals, open reading frames apart.
-    "human": re.compile(r"(ENSG\d{11}(\.\d+)?|C(\d+|X|Y)orf\d+[A-Z\d-]*|(?!ENS[A-Z]*G\d{11})[A-Z][A-Z\d.-]*[A-Z\d])"),
+    "human": re.compile(r"(ENSG\d{11}([._]\d+)?|C(\d+|X|Y)orf\d+[A-Z\d-]*|(?!ENS[A-Z]*G\d{11})[A-Z][A-Z\d.-]*[A-Z\d])"),
     # MGI capitalises the first letter only; the mitochondrial genes begin with "mt-", RIKEN clones with digits.
-    "mouse": re.compile(r"(ENSMUSG\d{11}(\.\d+)?|(mt-)?[A-Z][a-z\d.-]*[a-z][A-Za-z\d.-]*|[A-Z\d]{10}Rik)"),
+    "mouse": re.compile(r"(ENSMUSG\d{11}([._]\d+)?|(mt-)?[A-Z][a-z\d.-]*[a-z][A-Za-z\d.-]*|[A-Z\d]{10}Rik)"),
 }
+# Names of probes that measure no gene, as instruments write them: they follow no organism's way
+_CONTROL = re.compile(
+    r"(blank|neg(ative)?[ _-]?(control|prb|probe)|system[ _-]?control|false[ _-]?code|antisense_|unassigned|deprecated"
+    r"|intergenic_?region|ercc-\d).*",
+    re.IGNORECASE,
+)
 _MIN_SHARE = 0.5
 
 
@@ -42,7 +48,8 @@ def detect_organism(names: Iterable[str]) -> str:
     >>> detect_organism(["Gfap", "Snap25", "mt-Nd1"])
     'mouse'
     """
-    names = [str(name) for name in names]
+    every = [str(name) for name in names]
+    names = [name for name in every if not _CONTROL.fullmatch(name)] or every
     votes = {
         organism: sum(pattern.fullmatch(name) is not None for name in names) for organism, pattern in _PATTERNS.items()
     }

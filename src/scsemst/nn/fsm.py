@@ -38,6 +38,10 @@ class FSM(nn.Module):
 
     def __init__(self, in_channels: int, semantic_channels: int, hidden_channels: int = 64) -> None:
         super().__init__()
+        if semantic_channels < 2:
+            raise ValueError(
+                f"semantic_channels must be at least 2, found {semantic_channels}: the layer norm leaves nothing of a single one."
+            )
         self.in_channels = in_channels
         self.semantic_channels = semantic_channels
         self.hidden_channels = hidden_channels

@@ -50,7 +50,8 @@ class NeighborLoss(nn.Module):
         z
             Latent vectors, shape `(n_spots, n_latent)`.
         edge_index
-            Ordered pairs of neighbours, each pair in both directions, sorted by the first, shape `(2, n_edges)`.
+            Ordered pairs of neighbours, each pair in both directions, shape `(2, n_edges)`. Sorted by the first they need
+            not be sorted for each gradient.
         """
         z = F.normalize(z, dim=1, eps=1e-8)
         n, n_edges = z.shape[0], max(edge_index.shape[1], 1)
@@ -90,6 +91,9 @@ class _EdgeSimilarity(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         z, (rows, columns) = ctx.saved_tensors
         n = z.shape[0]
+        if (rows[1:] < rows[:-1]).any():
+            order = torch.argsort(rows, stable=True)
+            rows, columns, grad = rows[order], columns[order], grad[order]
         indptr = torch.zeros(n + 1, dtype=torch.long, device=z.device)
         indptr[1:] = torch.bincount(rows, minlength=n).cumsum(0)
         # Every edge stands in both directions with the same gradient: the matrix is its own transpose.

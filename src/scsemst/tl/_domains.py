@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import as_generator, features, require_integer, require_new_key
+from .._checks import as_generator, features, require_integer, require_new_key, seed_of
 from .._results import clear_probability, require_unused
 from .._table import get_table
 
@@ -106,7 +106,7 @@ def domains(
         "n_domains": n_domains,
         "use_rep": use_rep,
         "n_init": n_init,
-        **({"rng": int(rng)} if isinstance(rng, (int, np.integer)) else {}),
+        **({"rng": seed_of(rng)} if isinstance(rng, (int, np.integer)) else {}),
         "log_likelihood": mixture.log_likelihood,
         "bic": mixture.bic,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import as_generator, features, require_integer, require_new_key, require_positive
+from .._checks import as_generator, features, require_integer, require_new_key, require_positive, seed_of
 from .._results import clear_probability, require_unused
 from .._table import get_table
 from .._threads import keep_torch_threads
@@ -126,7 +126,7 @@ def leiden_domains(
         "use_rep": use_rep,
         "n_neighbors": n_neighbors,
         "resolution": float(resolution),
-        **({"rng": int(rng)} if isinstance(rng, (int, np.integer)) else {}),
+        **({"rng": seed_of(rng)} if isinstance(rng, (int, np.integer)) else {}),
     }
     kept = dict(adata.uns.get(key_added, {}))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import _keys
-from .._checks import as_generator, features, require_integer
+from .._checks import as_generator, features, require_integer, seed_of
 from .._table import get_table
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def n_domains(
     min_spots = require_integer(min_spots, name="min_spots", minimum=1)
     params = {"use_rep": use_rep, "n_repeats": n_repeats, "min_spots": min_spots}
     if isinstance(rng, int | np.integer):
-        params["rng"] = int(rng)
+        params["rng"] = seed_of(rng)
     repeats = {"n_repeats": n_repeats, "min_spots": min_spots}
     found = fit_stability(z, candidates, **repeats, rng=as_generator(rng), progress=progress)
     adata.uns[_keys.N_DOMAINS] = found.record(params)

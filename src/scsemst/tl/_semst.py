@@ -86,7 +86,8 @@ def semst(
         `"default"`, or `"paper"` for the paper's architecture and settings; "How it works" in the documentation says how
         they differ.
     n_latent
-        Size of the latent space, the preset's by default.
+        Size of the latent space, the preset's by default; at most that of the features it is made of (50, or 128 with
+        `preset="paper"`, and below the number of genes).
     epochs
         Most epochs of training, the preset's by default; it stops earlier once the objective settles. If a slice is
         trained in several parts, this is divided by their number, but not below 3: about as many steps, then, as over

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scsemst._checks import seed_of
+
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -54,7 +56,7 @@ def _digest(vectors: Any) -> str:
 def seed_record(rng: Seed, generator: np.random.Generator) -> dict[str, Any]:
     """Return the seed or, if a generator came in its place, the state it is in, as JSON: both repeat the run."""
     if isinstance(rng, int | np.integer):
-        return {"rng": int(rng)}
+        return {"rng": seed_of(rng)}
     return {"rng_state": json.dumps(generator.bit_generator.state, default=np.ndarray.tolist)}
 
 

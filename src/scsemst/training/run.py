@@ -116,6 +116,8 @@ def run(
     if found is not None:
         mixtures = fit_mixtures(trained.latent, found, rng=generator, progress=options["progress"])
         labels = consensus([mixture.labels for mixture in mixtures], found)
+    if trained.latent.shape[1] < preset.n_latent:
+        log.info("The latent space has %d dimensions: there are no more to be had.", trained.latent.shape[1])
     params = {
         "n_domains": n_domains,
         **settings,
@@ -125,6 +127,7 @@ def run(
         "preset": options["preset"],
         **seed,
         **dataclasses.asdict(preset),
+        "n_latent": trained.latent.shape[1],
         "batch_size": trained.batch_size,
         "precision": options["precision"],
     }

@@ -83,6 +83,10 @@ def standard_semantics(
         What errors tell to do.
     """
     vectors = features(adata, key, fix=fix).astype(np.float32)
+    if vectors.shape[1] < 2:
+        raise ValueError(
+            f"adata.obsm[{key!r}] has one column, and the modulation tells spots apart by the relation of several. {fix}"
+        )
     size = float(np.abs(vectors).max(initial=0))
     if average is not None:
         for _ in range(n_hops):

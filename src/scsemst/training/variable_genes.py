@@ -73,7 +73,10 @@ def variable_genes(
     if expression.counts:
         return expressed[_variable_counts(subset, n_top_genes, batch_key)]
     sc.pp.highly_variable_genes(subset, flavor="seurat", n_top_genes=n_top_genes, batch_key=batch_key)
-    return expressed[subset.var["highly_variable"].to_numpy()]
+    if batch_key is not None:
+        return expressed[subset.var["highly_variable"].to_numpy()]
+    # Of equal ones scanpy takes all, and of those without a score none
+    return expressed[_top(subset.var["dispersions_norm"].fillna(-np.inf).to_numpy(), n_top_genes)]
 
 
 def _sample(n: int, slices: Slices | None) -> np.ndarray:

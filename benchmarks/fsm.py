@@ -31,7 +31,7 @@ from scsemst.domains.mixture import fit_mixture
 from .accuracy.methods.semst import likelihood
 from .accuracy.methods.semst_ablations import SEMANTICS, write_semantics
 from .accuracy.slices import REPOSITORY, RESULTS, SLICES, slice_path, unlabelled
-from .accuracy.stats import bootstrap, paired
+from .accuracy.stats import bootstrap, interval, paired
 
 OUTPUT = RESULTS / "fsm.json"
 UNAVERAGED = RESULTS / "fsm_unaveraged.json"
@@ -121,10 +121,9 @@ def differences(runs: pd.DataFrame) -> str:
     names = [f"{a} − {b}: ARI | kNN purity | probe" for a, b in pairs]
     lines = [f"| model | {' | '.join(names)} |", "| --- " * 7 + "|"]
     for model in [m for m in MODELS if m in set(runs["model"])]:
-        part = runs[runs["model"] == model].assign(method=lambda rows: rows["semantics"])
+        part = runs[runs["model"] == model].rename(columns={"semantics": "method"})
         found = [bootstrap(paired(part, a, b, metric)) for a, b in pairs for metric in METRICS]
-        cells = [f"{f['mean']:+.3f} [{f['low']:+.3f}, {f['high']:+.3f}]".replace("-", "−") for f in found]
-        lines.append(f"| {model} | {' | '.join(cells)} |")
+        lines.append(f"| {model} | {' | '.join(map(interval, found))} |")
     return "\n".join(lines)
 
 

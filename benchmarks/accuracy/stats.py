@@ -34,6 +34,12 @@ def paired(runs: pd.DataFrame, method: str, reference: str, metric: str = "ari")
     return (a - b).dropna().rename("difference").reset_index()
 
 
+def interval(found: Mapping[str, float]) -> str:
+    """Return what :func:`bootstrap` found, as tables have it."""
+    mean, low, high = (f"{found[name]:+.3f}".replace("-", "−") for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
 def bootstrap(pairs: pd.DataFrame, *, n_boot: int = 10_000, level: float = 0.95, seed: int = 0) -> Mapping[str, float]:
     """Return mean and percentile interval of paired differences by a two-stage cluster bootstrap.
 

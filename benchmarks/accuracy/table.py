@@ -12,7 +12,7 @@ from .methods import METHODS
 from .score import CSV, METRICS
 from .settings import SETTINGS
 from .slices import ABLATION_SLICES, REPOSITORY, SLICES
-from .stats import bootstrap, overall, paired, per_slice
+from .stats import bootstrap, interval, overall, paired, per_slice
 
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 FIGURE = REPOSITORY / "docs" / "_static" / "accuracy.png"
@@ -114,13 +114,8 @@ def _differences(runs: pd.DataFrame, names: Iterable[str]) -> list[list[str]]:
     for name in names:
         results = [bootstrap(paired(runs, DEFAULT, name, metric)) for metric in ("ari", "knn_purity", "spatial_probe")]
         if results[0]["n"]:
-            cells = [f"{_signed(r['mean'])} [{_signed(r['low'])}, {_signed(r['high'])}]" for r in results]
-            rows.append([METHODS[name].title, *cells, str(results[0]["slices"]), str(results[0]["n"])])
+            rows.append([METHODS[name].title, *map(interval, results), str(results[0]["slices"]), str(results[0]["n"])])
     return rows
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def table_notes(runs: pd.DataFrame, failed: pd.DataFrame) -> str:

@@ -71,7 +71,7 @@ def read_shared_semantics(
     for _ in range(n_hops):
         vectors = inner @ vectors
     own, n = vectors[np.searchsorted(seen, core)], adata.n_obs
-    all_spots = slices or Slices([""], np.zeros(n, dtype=np.int64))
+    all_spots = slices or Slices.single(n)
     here = all_spots.take(core)
     mean = (world.sum(here.member @ own) / all_spots.sizes[:, None]).astype(np.float32)
     squares = np.stack([np.square(x, dtype=np.float64).sum(axis=0) for x in (own - mean[here.codes], own)])

@@ -30,7 +30,7 @@ def slices_of(adata: AnnData, parts: Parts) -> Slices | None:
     key = parts.options.get("batch_key")
     if key is None:
         return None
-    return codes_of(adata, key) if key in adata.obs else Slices([""], np.zeros(adata.n_obs, dtype=np.int64))
+    return codes_of(adata, key) if key in adata.obs else Slices.single(adata.n_obs)
 
 
 @torch.no_grad()

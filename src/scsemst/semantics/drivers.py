@@ -84,7 +84,7 @@ def spot_weights(
             f"adata.obsm[{name!r}] is not what the expression and the gene vectors in adata.varm[{name!r}] give: genes, "
             "spots or counts have changed since. Run scsemst.pp.gene_semantics(adata) and the modulation again."
         )
-    slices = Slices([""], np.zeros(len(totals), dtype=np.int64)) if slices is None else slices
+    slices = Slices.single(len(totals)) if slices is None else slices
     means = (slices.member @ logs).toarray() / np.maximum(slices.member @ filled, 1)[:, None]
     return SpotWeights(logs, means, float(scale), slices.codes)
 

@@ -26,6 +26,11 @@ class Slices(NamedTuple):
     codes: np.ndarray
     """Slice of each spot, in `[0, len(names))`, int64, shape `(n_obs,)`."""
 
+    @classmethod
+    def single(cls, n_obs: int) -> Slices:
+        """Return all spots as one slice that has no name."""
+        return cls([""], np.zeros(n_obs, dtype=np.int64))
+
     @property
     def n(self) -> int:
         """Number of slices."""

@@ -17,6 +17,9 @@ from .base import Encoder, require_vectors
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+# What the client and reading its answer raise where the body is no JSON, or not that of embeddings
+_NO_EMBEDDINGS = (AttributeError, TypeError, ValueError)
+
 
 class EndpointEncoder(Encoder):
     """Asks a server for vectors, several requests at a time.
@@ -139,12 +142,7 @@ class EndpointEncoder(Encoder):
                 f"{self.id} cannot be reached ({type(error.__cause__ or error).__name__}). Is the server running, and "
                 "is base_url right (up to and including /v1)?"
             )
-        except (
-            openai.OpenAIError,
-            AttributeError,
-            TypeError,
-            ValueError,
-        ) as error:  # the latter of what is no such JSON
+        except (openai.OpenAIError, *_NO_EMBEDDINGS) as error:
             failure = self._misfit(self._redact(str(error)))
         else:
             return self._vectors(answer, texts)
@@ -175,7 +173,7 @@ class EndpointEncoder(Encoder):
             if any(item.index is not None for item in data):  # servers that do not count keep the order
                 data.sort(key=lambda item: item.index)
             rows = [np.asarray(item.embedding, dtype=np.float32) for item in data]
-        except (AttributeError, TypeError, ValueError) as error:
+        except _NO_EMBEDDINGS as error:
             raise self._misfit(f"{type(error).__name__}: {error}") from None
         if any(row.ndim != 1 or not row.size for row in rows):
             raise self._misfit("embeddings that are no lists of numbers")
